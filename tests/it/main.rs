@@ -1,0 +1,1 @@
+//! Promises of the whole system, in the order a newcomer should read them.

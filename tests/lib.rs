@@ -1,0 +1,1 @@
+//! Nothing lives here: the promises are in `it/`.
