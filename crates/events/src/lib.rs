@@ -1,1 +1,9 @@
-//! events
+//! The vocabulary of Sapa: what can happen, how it is named and how it travels.
+//!
+//! Modules stand in reading order. Nothing here does I/O, knows a database or a broker, or reads
+//! a clock it was not handed.
+
+pub mod id;
+pub mod time;
+pub mod money;
+pub mod mint;
