@@ -7,3 +7,7 @@ pub mod id;
 pub mod time;
 pub mod money;
 pub mod mint;
+pub mod kind;
+pub mod json;
+pub mod subject;
+pub mod problem;
