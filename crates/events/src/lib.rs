@@ -8,6 +8,7 @@ pub mod time;
 pub mod money;
 pub mod mint;
 pub mod kind;
+pub mod fact;
 pub mod json;
 pub mod subject;
 pub mod problem;
