@@ -15,7 +15,7 @@ pub enum IdError {
     /// Characters, length or form do not fit the grammar.
     #[error("{0}")]
     Grammar(&'static str),
-    /// The id looks like an e-mail address or a telephone number (bad input B69).
+    /// The id looks like an e-mail address (bad input B69).
     #[error(
         "use an opaque customer id; addresses and telephone numbers belong in customer.identified"
     )]
@@ -90,9 +90,12 @@ id!(
 
 id!(
     /// A guest, member or account holder, as the publishing services know them. Opaque.
+    ///
+    /// What looks like a telephone number is refused at the door and not here, because old systems
+    /// whose history is imported do number their customers that way.
     CustomerId,
     |text| {
-        if looks_like_an_address(text) || looks_like_a_mobile_number(text) {
+        if text.contains('@') {
             return Err(IdError::Personal);
         }
         identifier(text)
@@ -293,10 +296,6 @@ fn identifier(text: &str) -> Result<(), IdError> {
     ))
 }
 
-fn looks_like_an_address(text: &str) -> bool {
-    text.contains('@')
-}
-
 /// `(0|62|0062)8` and 7 to 11 digits, with or without a leading plus: an Indonesian mobile number.
 #[must_use]
 pub fn looks_like_a_mobile_number(text: &str) -> bool {
@@ -320,9 +319,9 @@ mod tests {
         assert!("c-1029".parse::<CustomerId>().is_ok());
         assert!("H1:204".parse::<CustomerId>().is_ok());
         assert_eq!("ibu@example.org".parse::<CustomerId>(), Err(IdError::Personal));
-        assert_eq!("081234567890".parse::<CustomerId>(), Err(IdError::Personal));
-        assert_eq!("6281234567890".parse::<CustomerId>(), Err(IdError::Personal));
-        assert!("0812".parse::<CustomerId>().is_ok(), "four digits are not a telephone number");
+        assert!(looks_like_a_mobile_number("081234567890"));
+        assert!(looks_like_a_mobile_number("+6281234567890"));
+        assert!(!looks_like_a_mobile_number("0812"), "four digits are not a telephone number");
         for wrong in ["", "_", "-a", "a b", "a/b", "../x", &"x".repeat(65)] {
             assert!(matches!(wrong.parse::<CustomerId>(), Err(IdError::Grammar(_))), "{wrong}");
         }
