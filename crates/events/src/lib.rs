@@ -9,6 +9,7 @@ pub mod money;
 pub mod mint;
 pub mod kind;
 pub mod fact;
+pub mod upcast;
 pub mod json;
 pub mod subject;
 pub mod problem;

@@ -70,7 +70,11 @@ pub struct Choice {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub price: Option<Money>,
     /// Until when it is kept for the customer, if it is.
-    #[serde(default, deserialize_with = "read::maybe_instant", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "read::maybe_instant",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub held_until: Option<Timestamp>,
 }
 

@@ -264,8 +264,7 @@ mod tests {
     #[test]
     fn a_contact_is_one_that_can_be_used() {
         let identified = |kind: &str, value: &str| {
-            let data =
-                format!(r#"{{"id_kind":"{kind}","value":"{value}","strength":"strong"}}"#);
+            let data = format!(r#"{{"id_kind":"{kind}","value":"{value}","strength":"strong"}}"#);
             found(Kind::CustomerIdentified, &data)
         };
         assert!(identified("phone", "0812-3456-7890").is_empty());

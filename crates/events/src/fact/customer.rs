@@ -141,7 +141,11 @@ pub struct TraitNoted {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub seen_in: Option<EventRef>,
     /// When it is no longer believed.
-    #[serde(default, deserialize_with = "read::maybe_instant", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "read::maybe_instant",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub expires_at: Option<Timestamp>,
     /// True takes the trait back.
     #[serde(default)]
@@ -180,7 +184,11 @@ pub struct Erased {
     /// Everything, or everything before an instant.
     pub scope: Scope,
     /// With scope `before`: up to when.
-    #[serde(default, deserialize_with = "read::maybe_instant", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "read::maybe_instant",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub before: Option<Timestamp>,
     /// When the customer asked.
     #[serde(deserialize_with = "read::instant")]

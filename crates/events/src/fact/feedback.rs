@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{words};
+use super::words;
 use crate::id::{About, Ident, Slug};
 
 words!(

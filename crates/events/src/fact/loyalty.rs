@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use super::{words};
+use super::words;
 use crate::id::{EventRef, Ident, Slug};
 
 words!(

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{read};
-use crate::id::{Slug};
+use super::read;
+use crate::id::Slug;
 
 /// New thresholds hold from a moment on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -51,7 +51,11 @@ pub struct Settled {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<EventRef>,
     /// With `renegotiated`: by when now.
-    #[serde(default, deserialize_with = "read::maybe_instant", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "read::maybe_instant",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub new_due_at: Option<Timestamp>,
     /// Whether the customer was told.
     #[serde(default)]

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{words};
-use crate::id::{Ident};
+use super::words;
+use crate::id::Ident;
 use crate::money::Money;
 
 words!(
