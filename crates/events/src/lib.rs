@@ -8,6 +8,8 @@ pub mod time;
 pub mod money;
 pub mod mint;
 pub mod kind;
+pub mod fact;
+pub mod upcast;
 pub mod json;
 pub mod subject;
 pub mod problem;
