@@ -1,1 +1,3 @@
-//! events
+//! The meaning of events, without any I/O: calendar, policies and the arithmetic of the rules.
+
+pub mod calendar;
