@@ -10,6 +10,8 @@ pub mod mint;
 pub mod kind;
 pub mod fact;
 pub mod upcast;
+pub mod schema;
 pub mod json;
 pub mod subject;
 pub mod problem;
+pub mod envelope;
