@@ -42,7 +42,8 @@ fn date(text: &str) -> Result<(), TimeError> {
 fn is_language_tag(text: &str) -> bool {
     let mut parts = text.split('-');
     let language = parts.next().unwrap_or_default();
-    let fits = |it: &str| (1..=8).contains(&it.len()) && it.bytes().all(|b| b.is_ascii_alphanumeric());
+    let fits =
+        |it: &str| (1..=8).contains(&it.len()) && it.bytes().all(|b| b.is_ascii_alphanumeric());
     2 <= language.len()
         && fits(language)
         && language.bytes().all(|it| it.is_ascii_alphabetic())
@@ -127,7 +128,12 @@ pub(super) fn finding(error: &ValidationError<'_>) -> Finding {
             let words = options.as_array().map(Vec::as_slice).unwrap_or_default();
             let words: Vec<_> = words.iter().filter_map(Value::as_str).collect();
             let words = words.join(", ");
-            Finding::new(at, "enum", format!("must be one of {words}"), format!("harus salah satu dari {words}"))
+            Finding::new(
+                at,
+                "enum",
+                format!("must be one of {words}"),
+                format!("harus salah satu dari {words}"),
+            )
         }
         ValidationErrorKind::Format { format } => wrong_format(at, format, value),
         ValidationErrorKind::MinItems { .. } | ValidationErrorKind::MaxItems { .. } => {
@@ -135,9 +141,12 @@ pub(super) fn finding(error: &ValidationError<'_>) -> Finding {
         }
         ValidationErrorKind::Minimum { limit } => outside(at, "≥", limit),
         ValidationErrorKind::Maximum { limit } => outside(at, "≤", limit),
-        ValidationErrorKind::Pattern { .. } => {
-            Finding::new(at, "bad_id", "is not spelled as its type asks", "ejaannya tidak sesuai tipenya")
-        }
+        ValidationErrorKind::Pattern { .. } => Finding::new(
+            at,
+            "bad_id",
+            "is not spelled as its type asks",
+            "ejaannya tidak sesuai tipenya",
+        ),
         other => Finding::new(
             at,
             "schema",
@@ -184,7 +193,9 @@ fn wrong_count(at: String, kind: &ValidationErrorKind) -> Finding {
             format!("must have at most {limit} elements"),
             format!("paling banyak {limit} unsur"),
         ),
-        _ => Finding::new(at, "range", "must have at least one element", "paling sedikit satu unsur"),
+        _ => {
+            Finding::new(at, "range", "must have at least one element", "paling sedikit satu unsur")
+        }
     }
 }
 
@@ -206,9 +217,19 @@ fn wrong_format(at: String, format: &str, value: &Value) -> Finding {
         "date-time" => wrong_time(at, parse_instant(text).err().unwrap_or(TimeError::Invalid)),
         "date" => match date(text) {
             Err(TimeError::Range) => wrong_time(at, TimeError::Range),
-            _ => Finding::new(at, "time_invalid", "must be a date of the calendar, YYYY-MM-DD", "harus tanggal kalender, YYYY-MM-DD"),
+            _ => Finding::new(
+                at,
+                "time_invalid",
+                "must be a date of the calendar, YYYY-MM-DD",
+                "harus tanggal kalender, YYYY-MM-DD",
+            ),
         },
-        "language-tag" => Finding::new(at, "language", "must be a BCP 47 tag such as id or en", "harus tag BCP 47 seperti id atau en"),
+        "language-tag" => Finding::new(
+            at,
+            "language",
+            "must be a BCP 47 tag such as id or en",
+            "harus tag BCP 47 seperti id atau en",
+        ),
         "customer-id" if text.parse::<CustomerId>() == Err(IdError::Personal) => Finding::new(
             at,
             "id_personal",
