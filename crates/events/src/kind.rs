@@ -1,4 +1,4 @@
-//! Every kind of fact, one line each: the only place where the 53 types are spelled.
+//! Every kind of fact, one line each: what follows from a type is decided here and nowhere else.
 //!
 //! A kind knows what follows from its type alone: its phase, its direction, the family of its
 //! stream, whether a publisher may send it and whether it needs a customer. What depends on the

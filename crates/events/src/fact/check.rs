@@ -11,6 +11,7 @@ use super::feedback::Instrument;
 use super::loyalty::Cause;
 use super::promise::How;
 use super::{Fact, currency};
+use crate::id::{CustomerId, looks_like_a_mobile_number};
 use crate::money::Money;
 use crate::problem::Finding;
 
@@ -52,6 +53,38 @@ pub fn check(fact: &Fact, time: Timestamp) -> Vec<Finding> {
         _ => {}
     }
     together(fact, &mut findings);
+    findings
+}
+
+/// Customer ids in the data that look like a telephone number. Old systems have long numeric ids,
+/// so an importer is let off; everybody else is told to use an opaque id.
+#[must_use]
+pub fn personal_ids(fact: &Fact) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut look = |at: String, it: &CustomerId| {
+        if looks_like_a_mobile_number(it.as_str()) {
+            findings.push(Finding::new(
+                at,
+                "id_personal",
+                "use an opaque customer id; telephone numbers belong in customer.identified",
+                "gunakan id pelanggan yang tidak bermakna; nomor telepon tempatnya di customer.identified",
+            ));
+        }
+    };
+    match fact {
+        Fact::CustomerRegistered(it) => {
+            if let Some(referred_by) = &it.referred_by {
+                look("/data/referred_by".to_owned(), referred_by);
+            }
+        }
+        Fact::CustomerMerged(it) => {
+            for (index, absorbed) in it.absorbed.iter().enumerate() {
+                look(format!("/data/absorbed/{index}"), absorbed);
+            }
+        }
+        Fact::ReferralRecorded(it) => look("/data/referred".to_owned(), &it.referred),
+        _ => {}
+    }
     findings
 }
 
@@ -306,6 +339,18 @@ mod tests {
     }
 
     #[test]
+    fn a_telephone_number_is_no_customer_id() {
+        let looks = |data: &str| {
+            personal_ids(&Fact::parse(Kind::CustomerMerged, data).unwrap())
+                .into_iter()
+                .map(|it| it.pointer)
+                .collect::<Vec<_>>()
+        };
+        let merged = r#"{"absorbed":["c-1","081234567890"],"reason":"same person"}"#;
+        assert_eq!(looks(merged), ["/data/absorbed/1"]);
+    }
+
+    #[test]
     fn decisions_are_reserved_by_kind_or_by_what_the_data_says() {
         let is = |kind, data: &str| reserved(&Fact::parse(kind, data).unwrap());
         let cancelled = |by: &str| {
@@ -315,6 +360,6 @@ mod tests {
         assert!(!cancelled("customer"));
         assert!(is(Kind::PromiseSettled, r#"{"promise":"p","how":"broken"}"#));
         assert!(!is(Kind::PromiseSettled, r#"{"promise":"p","how":"kept"}"#));
-        assert!(is(Kind::AlertResolved, r##"{"alert":"a","by":"/console#e"}"##));
+        assert!(is(Kind::AlertResolved, r#"{"alert":"a","by":"/console#e"}"#));
     }
 }

@@ -249,7 +249,7 @@ mod tests {
             r#"{"booking":"b-1","venue":"aula-taman","by":"customer"}"#,
         );
         assert_eq!(cancelled.stream_key(), Some("aula-taman"));
-        let resolved = fact(Kind::AlertResolved, r##"{"alert":"a-1","by":"/console#e-1"}"##);
+        let resolved = fact(Kind::AlertResolved, r#"{"alert":"a-1","by":"/console#e-1"}"#);
         assert_eq!(resolved.stream_key(), Some("a-1"));
         let greeted = fact(Kind::InteractionGreeted, r#"{"by_name":true,"venue":"lobby"}"#);
         assert_eq!(greeted.stream_key(), None);

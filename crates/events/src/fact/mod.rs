@@ -30,7 +30,7 @@ mod currency;
 mod look;
 mod read;
 
-pub use check::{check, reserved};
+pub use check::{check, personal_ids, reserved};
 pub use contact::{is_email, to_e164};
 
 /// A closed set of words: the enum, its spelling in JSON and columns, and the way back.
