@@ -3,4 +3,5 @@
 pub mod calendar;
 pub mod canonical;
 pub mod policy;
+pub mod silence;
 pub mod tier;
