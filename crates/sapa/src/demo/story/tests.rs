@@ -1,0 +1,1 @@
+//! What the story promises, checked on its own bytes.
