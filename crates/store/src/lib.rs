@@ -1,1 +1,28 @@
-//! store
+//! The log and what stands around it, on SQLite and on PostgreSQL.
+//!
+//! Promises: positions are dense and their order is the order of commit; an event id of a source is
+//! recorded once, for ever, and the second time answers with the first receipt; nothing recorded is
+//! changed or deleted. This crate is the only one that knows there are two databases. It knows no
+//! kind's meaning: what a fact says is for projections and reactions.
+
+pub mod db;
+pub mod sql;
+pub mod error;
+pub mod log;
+pub mod writer;
+mod sqlite;
+mod postgres;
+pub mod bell;
+pub mod checkpoint;
+pub mod lease;
+pub mod quarantine;
+pub mod tenants;
+pub mod keys;
+pub mod commands;
+pub mod generations;
+
+pub use bell::Bell;
+pub use db::{Db, Durability, Tx};
+pub use error::{AppendError, OpenError, ReadError};
+pub use log::Log;
+pub use writer::{Appended, Appender, Writer};

@@ -1,0 +1,261 @@
+//! What travels around a fact: what a sender gave, what the log holds, what the sender gets back.
+//!
+//! [`Incoming`] has been through every check and is not recorded yet; [`Recorded`] has a position.
+//! They are different types, so nobody reads a position that does not exist.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::fact::Fact;
+use crate::id::{Actor, CustomerId, EventId, EventRef, Source, Stream, Tenant};
+use crate::kind::Kind;
+use crate::time::spell;
+use crate::upcast;
+
+/// A fact recorded more than this after it happened is `late`.
+pub const LATE_AFTER: SignedDuration = SignedDuration::from_hours(1);
+/// A fact from further ahead than this is recorded and flagged `clock_suspect`.
+pub const CLOCK_SUSPECT_AFTER: SignedDuration = SignedDuration::from_mins(5);
+/// A fact from further ahead than this is refused.
+pub const FUTURE_MAX: SignedDuration = SignedDuration::from_hours(24);
+
+/// The way a contact took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Channel {
+    /// At a counter or table.
+    Desk,
+    /// By telephone.
+    Phone,
+    /// By chat.
+    Whatsapp,
+    /// By mail.
+    Email,
+    /// On a web page.
+    Web,
+    /// We came to them.
+    Visit,
+    /// Anything else.
+    Other,
+}
+
+impl Channel {
+    /// The seven words, for messages.
+    pub const WORDS: &'static str = "desk, phone, whatsapp, email, web, visit, other";
+
+    /// The channel of a word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        serde_json::from_value(Value::from(word)).ok()
+    }
+
+    /// The word in the attribute `channel`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Desk => "desk",
+            Self::Phone => "phone",
+            Self::Whatsapp => "whatsapp",
+            Self::Email => "email",
+            Self::Web => "web",
+            Self::Visit => "visit",
+            Self::Other => "other",
+        }
+    }
+}
+
+/// The CloudEvents attributes that have no column of their own in the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attributes {
+    /// Who acted.
+    pub actor: Actor,
+    /// Which way the contact took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<Channel>,
+    /// The event that this one takes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub voids: Option<EventRef>,
+    /// History loaded later: it fills views and opens no obligation.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub imported: bool,
+    /// The schema the sender named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dataschema: Option<String>,
+    /// Everything else, kept and given out unchanged.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub extensions: BTreeMap<String, Value>,
+}
+
+/// What a receipt warns of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Warning {
+    /// The time lies 5 minutes to 24 hours ahead.
+    ClockSuspect,
+    /// It was recorded more than an hour after it happened.
+    Late,
+    /// The data has a member that the schema does not know; it counts as personal.
+    UnknownField,
+    /// An attribute that only Sapa sets was removed.
+    AttributeIgnored,
+    /// The customer id of imported history looks like a telephone number.
+    IdPersonal,
+    /// Control or direction characters were taken out of a name.
+    NameCleaned,
+    /// A name mixes scripts whose letters look alike.
+    NameConfusable,
+}
+
+/// A checked event on its way into the log.
+#[derive(Clone, Debug)]
+pub struct Incoming {
+    /// Whose data it is.
+    pub tenant: Tenant,
+    /// Who sent it.
+    pub source: Source,
+    /// Its id there; unique for ever together with tenant and source.
+    pub id: EventId,
+    /// What happened.
+    pub kind: Kind,
+    /// Version of the schema that `data` follows.
+    pub schema_version: u32,
+    /// Whom it is about.
+    pub customer: Option<CustomerId>,
+    /// When it happened, as the sender says.
+    pub occurred_at: Timestamp,
+    /// Where it goes; it follows from kind and data.
+    pub stream: Stream,
+    /// Attributes without a column.
+    pub attributes: Attributes,
+    /// The thread it belongs to.
+    pub correlation_id: Option<String>,
+    /// The event that caused it.
+    pub causation_id: Option<String>,
+    /// W3C `traceparent`.
+    pub trace: Option<String>,
+    /// Append only if the stream is at this version; 0 means it must not exist.
+    pub expected_version: Option<i64>,
+    /// Canonical JSON (RFC 8785) of the data.
+    pub data: Box<str>,
+    /// Keyed hash of the content: equal for equal content, telling nothing without the key.
+    pub fingerprint: [u8; 32],
+    /// Where in `SAPA_IN` it came from, if it did.
+    pub provenance: Option<Provenance>,
+    /// What the receipt will warn of.
+    pub warnings: Vec<Warning>,
+}
+
+impl Incoming {
+    /// The reference other events name this one by.
+    #[must_use]
+    pub fn reference(&self) -> EventRef {
+        EventRef { source: self.source.clone(), id: self.id.clone() }
+    }
+}
+
+/// A place in one incarnation of `SAPA_IN`. Never used to de-duplicate: the broker reuses sequences.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Provenance {
+    /// When the stream was created, as the broker tells it.
+    pub incarnation: Timestamp,
+    /// Sequence in that stream.
+    pub sequence: i64,
+}
+
+/// A fact that the log holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// Place in the whole log, dense, from 1.
+    pub position: i64,
+    /// Whose data it is.
+    pub tenant: Tenant,
+    /// Its stream.
+    pub stream: Stream,
+    /// Place in its stream, from 1.
+    pub version: i64,
+    /// Who sent it.
+    pub source: Source,
+    /// Its id there.
+    pub id: EventId,
+    /// What happened.
+    pub kind: Kind,
+    /// Version of the schema that `data` follows.
+    pub schema_version: u32,
+    /// Whom it is about.
+    pub customer: Option<CustomerId>,
+    /// When it happened.
+    pub occurred_at: Timestamp,
+    /// When the log took it; never decreases with position.
+    pub recorded_at: Timestamp,
+    /// The event that caused it.
+    pub causation_id: Option<String>,
+    /// The thread it belongs to.
+    pub correlation_id: Option<String>,
+    /// W3C `traceparent`.
+    pub trace: Option<String>,
+    /// Attributes without a column.
+    pub attributes: Attributes,
+    /// JSON of the data.
+    pub data: Box<str>,
+}
+
+impl Recorded {
+    /// The reference other events name this one by.
+    #[must_use]
+    pub fn reference(&self) -> EventRef {
+        EventRef { source: self.source.clone(), id: self.id.clone() }
+    }
+
+    /// The data in today's shape, whatever version it was recorded in.
+    pub fn fact(&self) -> Result<Fact, serde_json::Error> {
+        let data = upcast::upcast(self.kind, self.schema_version, &self.data)?;
+        Fact::parse(self.kind, &data)
+    }
+
+    /// It was recorded more than an hour after it happened.
+    #[must_use]
+    pub fn is_late(&self) -> bool {
+        LATE_AFTER < self.recorded_at.duration_since(self.occurred_at)
+    }
+
+    /// It claims to have happened more than five minutes after it was recorded.
+    #[must_use]
+    pub fn is_clock_suspect(&self) -> bool {
+        CLOCK_SUSPECT_AFTER < self.occurred_at.duration_since(self.recorded_at)
+    }
+}
+
+/// What a sender holds in hand once an event is recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// Who sent it.
+    pub source: Source,
+    /// Its id there.
+    pub id: EventId,
+    /// Place in the whole log.
+    pub position: i64,
+    /// Its stream.
+    pub stream: Stream,
+    /// Place in that stream.
+    pub version: i64,
+    /// When the log took it.
+    pub recorded_at: Timestamp,
+}
+
+impl Receipt {
+    /// The members every spelling of a receipt has.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        json!({
+            "source": self.source,
+            "id": self.id,
+            "position": self.position,
+            "stream": self.stream,
+            "version": self.version,
+            "recorded_at": spell(self.recorded_at),
+        })
+    }
+}

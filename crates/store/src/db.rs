@@ -1,0 +1,261 @@
+//! An open database, a write transaction, and how one text of SQL runs on either.
+
+use std::path::{Path, PathBuf};
+
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
+use sqlx::{PgPool, Postgres, SqlSafeStr, Sqlite, SqlitePool, Transaction};
+
+use crate::error::OpenError;
+use crate::{postgres, sqlite};
+
+/// An open database. Two variants, and no third anywhere else in the workspace.
+///
+/// Questions go to `reads`, which the database itself keeps from writing.
+#[derive(Clone, Debug)]
+pub enum Db {
+    /// One file in this process.
+    Sqlite {
+        /// Several connections that cannot write.
+        reads: SqlitePool,
+        /// One connection that writes.
+        writes: SqlitePool,
+    },
+    /// One schema of a server.
+    Postgres {
+        /// Several connections that cannot write.
+        reads: PgPool,
+        /// One connection that writes.
+        writes: PgPool,
+    },
+}
+
+/// A write transaction. On SQLite it holds the write lock from its first moment.
+#[derive(Debug)]
+pub enum Tx {
+    /// On SQLite.
+    Sqlite(Transaction<'static, Sqlite>),
+    /// On PostgreSQL.
+    Postgres(Transaction<'static, Postgres>),
+}
+
+/// What a commit is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// On disk before the answer: the log.
+    Full,
+    /// A lost tail is derived again: the read models.
+    Rebuildable,
+}
+
+/// Where the log lives, and beside it the read models.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// `log.db` in this folder, read models in `views-<generation>.db` beside it.
+    Folder(PathBuf),
+    /// Schemas `log` and `views_<generation>` of this server.
+    Server(String),
+}
+
+/// A family of tables that lives and dies together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// The log and what stands around it.
+    Log,
+    /// One generation of read models.
+    Views(i64),
+}
+
+/// One migration, in both dialects.
+#[derive(Clone, Copy, Debug)]
+pub struct Step {
+    /// Order; never reused.
+    pub version: i64,
+    /// File name without its ending.
+    pub name: &'static str,
+    /// The SQLite text.
+    pub sqlite: &'static str,
+    /// The PostgreSQL text.
+    pub postgres: &'static str,
+}
+
+/// A migration out of `schemas/sql/{sqlite,postgres}`: one that is missing in one dialect does not
+/// compile.
+#[macro_export]
+macro_rules! step {
+    ($version:literal, $name:literal) => {
+        $crate::db::Step {
+            version: $version,
+            name: $name,
+            sqlite: include_str!(concat!("../../../schemas/sql/sqlite/", $name, ".sql")),
+            postgres: include_str!(concat!("../../../schemas/sql/postgres/", $name, ".sql")),
+        }
+    };
+}
+
+/// The tables of the log.
+pub const LOG_STEPS: &[Step] =
+    &[step!(1, "0001_log_events"), step!(2, "0002_log_around"), step!(3, "0003_log_append")];
+
+/// Runs one piece of code on whichever database is open.
+///
+/// The body is expanded once per driver and each copy is checked against a concrete sqlx type,
+/// so no `DB: sqlx::Database` bounds leak into the code that asks questions.
+#[macro_export]
+macro_rules! on_db {
+    ($db:expr, $pool:ident => $body:expr) => {
+        match $db {
+            $crate::db::Db::Sqlite { reads: $pool, .. } => $body,
+            $crate::db::Db::Postgres { reads: $pool, .. } => $body,
+        }
+    };
+}
+
+/// The same inside a write transaction: `$conn` is a `&mut` connection of the concrete driver.
+#[macro_export]
+macro_rules! on_tx {
+    ($tx:expr, $conn:ident => $body:expr) => {
+        match $tx {
+            $crate::db::Tx::Sqlite(tx) => {
+                let $conn = &mut **tx;
+                $body
+            }
+            $crate::db::Tx::Postgres(tx) => {
+                let $conn = &mut **tx;
+                $body
+            }
+        }
+    };
+}
+
+impl Place {
+    /// Reads `sqlite:<path of log.db>` or `postgres://…`.
+    #[must_use]
+    pub fn parse(url: &str) -> Option<Self> {
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            return Some(Self::Server(url.to_owned()));
+        }
+        let path = url.strip_prefix("sqlite:")?.trim_start_matches("//");
+        let folder = Path::new(path).parent()?;
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        Some(Self::Folder(folder.to_owned()))
+    }
+
+    /// For messages: without a password.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        match self {
+            Self::Folder(folder) => folder.join("log.db").display().to_string(),
+            Self::Server(url) => match (url.find("://"), url.rfind('@')) {
+                (Some(scheme), Some(at)) if scheme < at => {
+                    let (head, tail) = (url.get(..scheme), url.get(at..));
+                    format!("{}://***{}", head.unwrap_or_default(), tail.unwrap_or_default())
+                }
+                _ => url.clone(),
+            },
+        }
+    }
+
+    /// Opens one family of tables there, creating what is missing.
+    pub async fn open(&self, family: Family, reads_max: u32) -> Result<Db, OpenError> {
+        let durability = match family {
+            Family::Log => Durability::Full,
+            Family::Views(_) => Durability::Rebuildable,
+        };
+        let opened = match self {
+            Self::Folder(folder) => {
+                let file = match family {
+                    Family::Log => "log.db".to_owned(),
+                    Family::Views(generation) => format!("views-{generation}.db"),
+                };
+                sqlite::open(&folder.join(file), durability, reads_max).await
+            }
+            Self::Server(url) => {
+                postgres::open(url, &family.schema(), durability, reads_max).await
+            }
+        };
+        let db =
+            opened.map_err(|source| OpenError::Unreachable { url: self.shown(), source })?;
+        match &db {
+            Db::Sqlite { writes, .. } => sqlite::check(writes, durability).await?,
+            Db::Postgres { writes, .. } => postgres::check(writes, durability).await?,
+        }
+        Ok(db)
+    }
+}
+
+impl Family {
+    /// Its schema on PostgreSQL.
+    #[must_use]
+    pub fn schema(self) -> String {
+        match self {
+            Self::Log => "log".to_owned(),
+            Self::Views(generation) => format!("views_{generation}"),
+        }
+    }
+}
+
+impl Db {
+    /// Starts a write. Never `begin()`: on SQLite a deferred transaction that reads first can
+    /// fail at once with "database is locked", without waiting for the busy timeout.
+    #[expect(clippy::disallowed_methods, reason = "this is where PostgreSQL writes begin")]
+    pub async fn begin_write(&self) -> Result<Tx, sqlx::Error> {
+        match self {
+            Self::Sqlite { writes, .. } => {
+                writes.begin_with("BEGIN IMMEDIATE").await.map(Tx::Sqlite)
+            }
+            Self::Postgres { writes, .. } => writes.begin().await.map(Tx::Postgres),
+        }
+    }
+
+    /// Brings one family of tables up to date.
+    pub async fn migrate(&self, family: Family, steps: &[Step]) -> Result<(), MigrateError> {
+        match self {
+            Self::Sqlite { writes, .. } => migrator(steps, |it| it.sqlite).run(writes).await,
+            Self::Postgres { writes, .. } => {
+                let mut migrator = migrator(steps, |it| it.postgres);
+                migrator.create_schema(family.schema());
+                migrator.run(writes).await
+            }
+        }
+    }
+
+    /// Closes both pools and waits for their connections.
+    pub async fn close(&self) {
+        match self {
+            Self::Sqlite { reads, writes } => {
+                reads.close().await;
+                writes.close().await;
+            }
+            Self::Postgres { reads, writes } => {
+                reads.close().await;
+                writes.close().await;
+            }
+        }
+    }
+}
+
+impl Tx {
+    /// Makes it so.
+    pub async fn commit(self) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite(tx) => tx.commit().await,
+            Self::Postgres(tx) => tx.commit().await,
+        }
+    }
+
+    /// Leaves nothing behind; dropping would only queue it.
+    pub async fn rollback(self) -> Result<(), sqlx::Error> {
+        match self {
+            Self::Sqlite(tx) => tx.rollback().await,
+            Self::Postgres(tx) => tx.rollback().await,
+        }
+    }
+}
+
+fn migrator(steps: &[Step], dialect: impl Fn(&Step) -> &'static str) -> Migrator {
+    let migrations = steps.iter().map(|it| {
+        let text = dialect(it).into_sql_str();
+        Migration::new(it.version, it.name.into(), MigrationType::Simple, text, false)
+    });
+    Migrator::with_migrations(migrations.collect())
+}

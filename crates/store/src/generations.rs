@@ -1,0 +1,97 @@
+//! Which build of the read models is the one that answers.
+
+use jiff::Timestamp;
+
+use crate::db::Db;
+use crate::error::ReadError;
+use crate::sql::SqlTime;
+use crate::{on_db, on_tx};
+
+/// One build of all read models.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Generation {
+    /// From 1.
+    pub generation: i64,
+    /// `building`, `live`, `previous`, `retired` or `failed`.
+    pub state: String,
+    /// When it was begun.
+    pub created_at: Timestamp,
+}
+
+const LIST: &str = "
+    SELECT generation, state, created_at
+      FROM generations
+     ORDER BY generation";
+
+const ADD: &str = "
+    INSERT INTO generations (generation, state, created_at)
+    VALUES ($1, $2, $3)
+    ON CONFLICT (generation) DO NOTHING";
+
+const MARK: &str = "
+    UPDATE generations
+       SET state = $2
+     WHERE generation = $1";
+
+const MARK_ALL: &str = "
+    UPDATE generations
+       SET state = $2
+     WHERE state = $1";
+
+/// All builds, oldest first.
+pub async fn list(db: &Db) -> Result<Vec<Generation>, ReadError> {
+    let rows: Vec<(i64, String, SqlTime)> =
+        on_db!(db, pool => sqlx::query_as(LIST).fetch_all(pool).await)?;
+    Ok(rows
+        .into_iter()
+        .map(|(generation, state, at)| Generation { generation, state, created_at: at.0 })
+        .collect())
+}
+
+/// The build that answers; the first one is made when there is none.
+pub async fn live(db: &Db, now: Timestamp) -> Result<i64, ReadError> {
+    if let Some(it) = list(db).await?.into_iter().rfind(|it| it.state == "live") {
+        return Ok(it.generation);
+    }
+    add(db, 1, "live", now).await?;
+    Ok(1)
+}
+
+/// Enters a build.
+pub async fn add(
+    db: &Db,
+    generation: i64,
+    state: &str,
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
+    let mut tx = db.begin_write().await?;
+    on_tx!(&mut tx, conn => {
+        sqlx::query(ADD)
+            .bind(generation)
+            .bind(state)
+            .bind(SqlTime(now))
+            .execute(conn)
+            .await?;
+    });
+    tx.commit().await
+}
+
+/// Says what became of a build.
+pub async fn mark(db: &Db, generation: i64, state: &str) -> Result<(), sqlx::Error> {
+    let mut tx = db.begin_write().await?;
+    on_tx!(&mut tx, conn => {
+        sqlx::query(MARK).bind(generation).bind(state).execute(conn).await?;
+    });
+    tx.commit().await
+}
+
+/// Makes `generation` the one that answers, in one step; the one before is kept as `previous`.
+pub async fn swap(db: &Db, generation: i64) -> Result<(), sqlx::Error> {
+    let mut tx = db.begin_write().await?;
+    on_tx!(&mut tx, conn => {
+        sqlx::query(MARK_ALL).bind("previous").bind("retired").execute(&mut *conn).await?;
+        sqlx::query(MARK_ALL).bind("live").bind("previous").execute(&mut *conn).await?;
+        sqlx::query(MARK).bind(generation).bind("live").execute(&mut *conn).await?;
+    });
+    tx.commit().await
+}

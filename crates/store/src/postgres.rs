@@ -1,0 +1,155 @@
+//! What only PostgreSQL needs. Same functions, same order as `sqlite.rs`.
+
+use std::str::FromStr;
+
+use events::envelope::{Incoming, Receipt};
+use jiff::Timestamp;
+use sqlx::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+use crate::db::{Db, Durability};
+use crate::error::OpenError;
+use crate::sql::SqlTime;
+use crate::sqlite::{attributes, expected_before, parsed};
+use crate::writer::{Judged, Outcome, Request};
+
+/// Oldest PostgreSQL that the tests run on.
+const VERSION_MIN: i64 = 150_000;
+/// How long a connection may be waited for.
+const ACQUIRE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// Opens one schema: one connection that writes, several that cannot.
+pub(crate) async fn open(
+    url: &str,
+    schema: &str,
+    durability: Durability,
+    reads_max: u32,
+) -> Result<Db, sqlx::Error> {
+    let synchronous_commit = match durability {
+        Durability::Full => "on",
+        Durability::Rebuildable => "off",
+    };
+    let write = PgConnectOptions::from_str(url)?.application_name("sapa").options([
+        ("search_path", schema),
+        ("synchronous_commit", synchronous_commit),
+        ("statement_timeout", "30s"),
+        ("idle_in_transaction_session_timeout", "30s"),
+    ]);
+    let read = write.clone().options([("default_transaction_read_only", "on")]);
+    let pool = |max| PgPoolOptions::new().max_connections(max).acquire_timeout(ACQUIRE_TIMEOUT);
+
+    Ok(Db::Postgres {
+        writes: pool(1).connect_with(write).await?,
+        reads: pool(reads_max).connect_with(read).await?,
+    })
+}
+
+/// Refuses a server or a setting under which a recorded event could be lost.
+pub(crate) async fn check(writes: &PgPool, durability: Durability) -> Result<(), OpenError> {
+    let setting = async |name: &'static str| -> Result<String, sqlx::Error> {
+        sqlx::query_scalar("SELECT current_setting($1)").bind(name).fetch_one(writes).await
+    };
+    let version = setting("server_version_num").await?;
+    if version.parse().unwrap_or(0) < VERSION_MIN {
+        return Err(OpenError::Unsafe {
+            found: format!("PostgreSQL {version} is older than 15"),
+            remedy: "Install PostgreSQL 15 or later.".to_owned(),
+        });
+    }
+    if durability == Durability::Rebuildable {
+        return Ok(());
+    }
+    for name in ["fsync", "full_page_writes", "synchronous_commit"] {
+        let value = setting(name).await?;
+        if value == "off" && std::env::var_os("SAPA_TEST_FSYNC_OFF").is_none() {
+            return Err(OpenError::Unsafe {
+                found: format!("PostgreSQL runs with {name} = off, so a recorded event can be lost"),
+                remedy: format!("ALTER SYSTEM SET {name} = on; SELECT pg_reload_conf();"),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// One round trip: the function locks the head, judges, numbers, writes and answers in order.
+const APPEND: &str = "
+    SELECT outcome, position_at, stream_of, version_at, recorded
+      FROM append_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
+                         $17, $18)";
+
+type Row = (String, Option<i64>, String, i64, SqlTime);
+
+/// Appends one batch in one transaction, which is one statement.
+pub(crate) async fn append(
+    writes: &PgPool,
+    batch: &[Request],
+    now: Timestamp,
+) -> Result<Vec<Judged>, sqlx::Error> {
+    let events: Vec<(i64, Option<i64>, &Incoming)> = batch
+        .iter()
+        .zip(1..)
+        .flat_map(|(request, number)| {
+            let own = &request.events;
+            own.iter().map(move |it| (number, expected_before(it, own), it))
+        })
+        .collect();
+    let column = |value: fn(&Incoming) -> &str| -> Vec<&str> {
+        events.iter().map(|(_, _, it)| value(it)).collect()
+    };
+    let optional = |value: fn(&Incoming) -> Option<&str>| -> Vec<Option<&str>> {
+        events.iter().map(|(_, _, it)| value(it)).collect()
+    };
+    let provenance = |it: &Incoming| it.provenance.as_ref().map(|it| SqlTime(it.incarnation));
+    let rows: Vec<Row> = sqlx::query_as(APPEND)
+        .bind(SqlTime(now))
+        .bind(events.iter().map(|(number, _, _)| *number).collect::<Vec<_>>())
+        .bind(column(|it| it.tenant.as_str()))
+        .bind(column(|it| it.stream.as_str()))
+        .bind(events.iter().map(|(_, expected, _)| *expected).collect::<Vec<_>>())
+        .bind(column(|it| it.source.as_str()))
+        .bind(column(|it| it.id.as_str()))
+        .bind(
+            events
+                .iter()
+                .map(|(_, _, it)| it.kind.type_name(it.schema_version))
+                .collect::<Vec<_>>(),
+        )
+        .bind(optional(|it| it.customer.as_ref().map(events::id::CustomerId::as_str)))
+        .bind(events.iter().map(|(_, _, it)| SqlTime(it.occurred_at)).collect::<Vec<_>>())
+        .bind(optional(|it| it.causation_id.as_deref()))
+        .bind(optional(|it| it.correlation_id.as_deref()))
+        .bind(optional(|it| it.trace.as_deref()))
+        .bind(events.iter().map(|(_, _, it)| attributes(it)).collect::<Vec<_>>())
+        .bind(events.iter().map(|(_, _, it)| provenance(it)).collect::<Vec<_>>())
+        .bind(
+            events
+                .iter()
+                .map(|(_, _, it)| it.provenance.as_ref().map(|it| it.sequence))
+                .collect::<Vec<_>>(),
+        )
+        .bind(events.iter().map(|(_, _, it)| &it.fingerprint[..]).collect::<Vec<_>>())
+        .bind(column(|it| &it.data))
+        .fetch_all(writes)
+        .await?;
+    events.iter().zip(rows).map(|((_, _, it), row)| judged(it, row)).collect()
+}
+
+fn judged(event: &Incoming, row: Row) -> Result<Judged, sqlx::Error> {
+    let (word, position, stream, version, recorded_at) = row;
+    let outcome = match word.as_str() {
+        "recorded" => Outcome::Recorded,
+        "duplicate" => Outcome::Duplicate,
+        "event_id_conflict" => Outcome::EventIdConflict,
+        "version_conflict" => Outcome::VersionConflict,
+        _ => Outcome::Refused,
+    };
+    let receipt = Receipt {
+        source: event.source.clone(),
+        id: event.id.clone(),
+        position: position.unwrap_or(0),
+        stream: parsed(&stream)?,
+        version,
+        recorded_at: recorded_at.0,
+    };
+    Ok(Judged { outcome, receipt })
+}

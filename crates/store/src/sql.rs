@@ -1,0 +1,62 @@
+//! How our values look in a column.
+
+use jiff::Timestamp;
+use jiff_sqlx::ToSqlx;
+use sqlx::encode::IsNull;
+use sqlx::error::BoxDynError;
+use sqlx::postgres::{PgArgumentBuffer, PgHasArrayType, PgTypeInfo, PgValueRef, Postgres};
+use sqlx::sqlite::{Sqlite, SqliteArgumentsBuffer, SqliteTypeInfo, SqliteValueRef};
+use sqlx::{Decode, Encode, Type};
+
+/// Rows of one multi-row statement: times 20 columns this is within the binds of both databases.
+pub const ROWS_PER_STATEMENT_MAX: usize = 512;
+
+/// An instant in a column: `TIMESTAMPTZ` on PostgreSQL, fixed-width text on SQLite.
+///
+/// Text is compared letter by letter, so every instant must have the same number of letters:
+/// `2026-08-23T09:00:00.000000Z`. `jiff_sqlx` prints as few digits as it needs, and then
+/// `09:00:00.5Z` sorts before `09:00:00Z`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SqlTime(pub Timestamp);
+
+impl Type<Sqlite> for SqlTime {
+    fn type_info() -> SqliteTypeInfo {
+        <str as Type<Sqlite>>::type_info()
+    }
+}
+
+impl Encode<'_, Sqlite> for SqlTime {
+    fn encode_by_ref(&self, buf: &mut SqliteArgumentsBuffer) -> Result<IsNull, BoxDynError> {
+        Encode::<Sqlite>::encode(format!("{:.6}", self.0), buf)
+    }
+}
+
+impl Decode<'_, Sqlite> for SqlTime {
+    fn decode(value: SqliteValueRef<'_>) -> Result<Self, BoxDynError> {
+        Ok(Self(<&str as Decode<Sqlite>>::decode(value)?.parse()?))
+    }
+}
+
+impl Type<Postgres> for SqlTime {
+    fn type_info() -> PgTypeInfo {
+        <jiff_sqlx::Timestamp as Type<Postgres>>::type_info()
+    }
+}
+
+impl PgHasArrayType for SqlTime {
+    fn array_type_info() -> PgTypeInfo {
+        <jiff_sqlx::Timestamp as PgHasArrayType>::array_type_info()
+    }
+}
+
+impl Encode<'_, Postgres> for SqlTime {
+    fn encode_by_ref(&self, buf: &mut PgArgumentBuffer) -> Result<IsNull, BoxDynError> {
+        Encode::<Postgres>::encode(self.0.to_sqlx(), buf)
+    }
+}
+
+impl Decode<'_, Postgres> for SqlTime {
+    fn decode(value: PgValueRef<'_>) -> Result<Self, BoxDynError> {
+        Ok(Self(<jiff_sqlx::Timestamp as Decode<Postgres>>::decode(value)?.to_jiff()))
+    }
+}

@@ -1,0 +1,317 @@
+//! What only SQLite needs. Same functions, same order as `postgres.rs`.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::time::Duration;
+
+use events::envelope::{Incoming, Receipt};
+use events::id::Stream;
+use jiff::Timestamp;
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection, SqlitePool};
+
+use crate::db::{Db, Durability, Tx};
+use crate::error::OpenError;
+use crate::sql::{ROWS_PER_STATEMENT_MAX, SqlTime};
+use crate::writer::{Judged, Outcome, Request};
+
+/// Oldest SQLite without the corruption of a reset write-ahead log.
+const VERSION_MIN: (u32, u32, u32) = (3, 51, 3);
+/// How long a statement waits for a lock that another process holds.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Opens one file: one connection that writes, several that cannot.
+pub(crate) async fn open(
+    path: &Path,
+    durability: Durability,
+    reads_max: u32,
+) -> Result<Db, sqlx::Error> {
+    let write = SqliteConnectOptions::new()
+        .filename(path)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .foreign_keys(true)
+        .busy_timeout(BUSY_TIMEOUT)
+        .pragma("trusted_schema", "OFF")
+        .pragma("cell_size_check", "ON")
+        .pragma("cache_size", "-16000")
+        .synchronous(match durability {
+            Durability::Full => SqliteSynchronous::Full,
+            Durability::Rebuildable => SqliteSynchronous::Normal,
+        });
+    let read = SqliteConnectOptions::new()
+        .filename(path)
+        .read_only(true)
+        .busy_timeout(BUSY_TIMEOUT)
+        .row_buffer_size(512);
+
+    // The writer comes first: it creates the file and its write-ahead log.
+    Ok(Db::Sqlite {
+        writes: SqlitePoolOptions::new().max_connections(1).connect_with(write).await?,
+        reads: SqlitePoolOptions::new().max_connections(reads_max).connect_with(read).await?,
+    })
+}
+
+/// Refuses a library or a setting under which a recorded event could be lost.
+pub(crate) async fn check(writes: &SqlitePool, durability: Durability) -> Result<(), OpenError> {
+    let version: String = sqlx::query_scalar("SELECT sqlite_version()").fetch_one(writes).await?;
+    let mut parts = version.split('.').map(|it| it.parse().unwrap_or(0));
+    let mut next = || parts.next().unwrap_or(0);
+    if (next(), next(), next()) < VERSION_MIN {
+        return Err(OpenError::Unsafe {
+            found: format!("SQLite {version} can corrupt its write-ahead log (before 3.51.3)"),
+            remedy: "Build with the bundled SQLite.".to_owned(),
+        });
+    }
+    let mode: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(writes).await?;
+    let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous").fetch_one(writes).await?;
+    let wanted = if durability == Durability::Full { 2 } else { 1 };
+    if !mode.eq_ignore_ascii_case("wal") || synchronous < wanted {
+        return Err(OpenError::Unsafe {
+            found: format!("SQLite runs with journal_mode={mode}, synchronous={synchronous}"),
+            remedy: "Remove the override: the log needs WAL and FULL.".to_owned(),
+        });
+    }
+    Ok(())
+}
+
+const FIND_EVENTS_HEAD: &str =
+    "SELECT event_id, source, tenant, position, stream, version, recorded_at, fingerprint
+       FROM events WHERE (event_id, source, tenant) IN (";
+const FIND_STREAMS_HEAD: &str =
+    "SELECT stream, tenant, version FROM streams WHERE (stream, tenant) IN (";
+
+type Key = (String, String, String);
+
+/// What the log already holds under an id.
+struct Known {
+    receipt: Receipt,
+    fingerprint: Vec<u8>,
+}
+
+/// Appends one batch in one transaction.
+pub(crate) async fn append(
+    db: &Db,
+    batch: &[Request],
+    now: Timestamp,
+) -> Result<Vec<Judged>, sqlx::Error> {
+    let Tx::Sqlite(mut tx) = db.begin_write().await? else {
+        return Err(sqlx::Error::Configuration("a SQLite batch on another database".into()));
+    };
+    let (head, last): (i64, SqlTime) =
+        sqlx::query_as("SELECT position, recorded_at FROM log_head").fetch_one(&mut *tx).await?;
+    let recorded_at = now.max(last.0);
+    let events: Vec<&Incoming> = batch.iter().flat_map(|it| &it.events).collect();
+    let known = find_events(&mut tx, &events).await?;
+    let mut versions = find_streams(&mut tx, &events).await?;
+
+    let mut judged = Vec::with_capacity(events.len());
+    let mut new = Vec::with_capacity(events.len());
+    let mut position = head;
+    for request in batch {
+        let verdicts: Vec<Outcome> =
+            request.events.iter().map(|it| judge(it, &request.events, &known, &versions)).collect();
+        let refused = verdicts
+            .iter()
+            .any(|it| matches!(it, Outcome::EventIdConflict | Outcome::VersionConflict));
+        for (event, verdict) in request.events.iter().zip(verdicts) {
+            let (outcome, receipt) = match known.get(&key(event)) {
+                Some(it) => (verdict, it.receipt.clone()),
+                None if refused => {
+                    let outcome =
+                        if verdict == Outcome::Recorded { Outcome::Refused } else { verdict };
+                    let version = versions.get(&stream(event)).copied().unwrap_or(0);
+                    (outcome, receipt(event, 0, version, recorded_at))
+                }
+                None => {
+                    let version = versions.entry(stream(event)).or_insert(0);
+                    *version += 1;
+                    position += 1;
+                    let receipt = receipt(event, position, *version, recorded_at);
+                    new.push((event, receipt.clone()));
+                    (Outcome::Recorded, receipt)
+                }
+            };
+            judged.push(Judged { outcome, receipt });
+        }
+    }
+    if new.is_empty() {
+        tx.rollback().await?;
+    } else {
+        write(&mut tx, &new, position, recorded_at).await?;
+        tx.commit().await?;
+    }
+    Ok(judged)
+}
+
+fn judge(
+    event: &Incoming,
+    request: &[Incoming],
+    known: &HashMap<Key, Known>,
+    versions: &HashMap<(String, String), i64>,
+) -> Outcome {
+    if let Some(it) = known.get(&key(event)) {
+        let same = it.fingerprint == event.fingerprint;
+        return if same { Outcome::Duplicate } else { Outcome::EventIdConflict };
+    }
+    let actual = versions.get(&stream(event)).copied().unwrap_or(0);
+    match expected_before(event, request) {
+        Some(expected) if expected != actual => Outcome::VersionConflict,
+        _ => Outcome::Recorded,
+    }
+}
+
+/// What the stream must be at before the request, if this event says what it must be at before it.
+pub(crate) fn expected_before(event: &Incoming, request: &[Incoming]) -> Option<i64> {
+    let earlier = request.iter().take_while(|it| it.id != event.id || it.source != event.source);
+    let same = earlier.filter(|it| it.stream == event.stream).count();
+    Some(event.expected_version? - i64::try_from(same).unwrap_or(i64::MAX))
+}
+
+async fn find_events(
+    conn: &mut SqliteConnection,
+    events: &[&Incoming],
+) -> Result<HashMap<Key, Known>, sqlx::Error> {
+    let mut known = HashMap::new();
+    for chunk in events.chunks(ROWS_PER_STATEMENT_MAX) {
+        let mut query = QueryBuilder::<Sqlite>::new(FIND_EVENTS_HEAD);
+        query.push_values(chunk, |mut row, it| {
+            row.push_bind(it.id.as_str())
+                .push_bind(it.source.as_str())
+                .push_bind(it.tenant.as_str());
+        });
+        query.push(")");
+        type Row = (String, String, String, i64, String, i64, SqlTime, Vec<u8>);
+        let rows: Vec<Row> =
+            query.build_query_as().persistent(false).fetch_all(&mut *conn).await?;
+        for (event_id, source, tenant, position, stream, version, recorded_at, fingerprint) in rows
+        {
+            let receipt = Receipt {
+                source: parsed(&source)?,
+                id: parsed(&event_id)?,
+                position,
+                stream: parsed(&stream)?,
+                version,
+                recorded_at: recorded_at.0,
+            };
+            known.insert((event_id, source, tenant), Known { receipt, fingerprint });
+        }
+    }
+    Ok(known)
+}
+
+async fn find_streams(
+    conn: &mut SqliteConnection,
+    events: &[&Incoming],
+) -> Result<HashMap<(String, String), i64>, sqlx::Error> {
+    let mut versions = HashMap::new();
+    for chunk in events.chunks(ROWS_PER_STATEMENT_MAX) {
+        let mut query = QueryBuilder::<Sqlite>::new(FIND_STREAMS_HEAD);
+        query.push_values(chunk, |mut row, it| {
+            row.push_bind(it.stream.as_str()).push_bind(it.tenant.as_str());
+        });
+        query.push(")");
+        let rows: Vec<(String, String, i64)> =
+            query.build_query_as().persistent(false).fetch_all(&mut *conn).await?;
+        versions
+            .extend(rows.into_iter().map(|(stream, tenant, version)| ((stream, tenant), version)));
+    }
+    Ok(versions)
+}
+
+const WRITE_EVENTS_HEAD: &str = "INSERT INTO events (position, tenant, stream, version, source,
+    event_id, type, customer_id, occurred_at, recorded_at, causation_id, correlation_id, trace,
+    attributes, incarnation, sequence, fingerprint, data) ";
+const WRITE_STREAMS_HEAD: &str = "INSERT INTO streams (stream, tenant, version) ";
+const WRITE_STREAMS_TAIL: &str =
+    " ON CONFLICT (stream, tenant) DO UPDATE SET version = excluded.version";
+
+async fn write(
+    conn: &mut SqliteConnection,
+    new: &[(&Incoming, Receipt)],
+    head: i64,
+    recorded_at: Timestamp,
+) -> Result<(), sqlx::Error> {
+    for chunk in new.chunks(ROWS_PER_STATEMENT_MAX) {
+        let mut query = QueryBuilder::<Sqlite>::new(WRITE_EVENTS_HEAD);
+        query.push_values(chunk, |mut row, (it, receipt)| {
+            row.push_bind(receipt.position)
+                .push_bind(it.tenant.as_str())
+                .push_bind(it.stream.as_str())
+                .push_bind(receipt.version)
+                .push_bind(it.source.as_str())
+                .push_bind(it.id.as_str())
+                .push_bind(it.kind.type_name(it.schema_version))
+                .push_bind(it.customer.as_ref().map(events::id::CustomerId::as_str))
+                .push_bind(SqlTime(it.occurred_at))
+                .push_bind(SqlTime(recorded_at))
+                .push_bind(it.causation_id.as_deref())
+                .push_bind(it.correlation_id.as_deref())
+                .push_bind(it.trace.as_deref())
+                .push_bind(attributes(it))
+                .push_bind(it.provenance.as_ref().map(|it| SqlTime(it.incarnation)))
+                .push_bind(it.provenance.as_ref().map(|it| it.sequence))
+                .push_bind(&it.fingerprint[..])
+                .push_bind(&*it.data);
+        });
+        query.build().persistent(false).execute(&mut *conn).await?;
+    }
+    let mut versions: Vec<(String, &str, i64)> = Vec::new();
+    let mut seen: HashMap<(&str, &str), usize> = HashMap::new();
+    for (it, receipt) in new {
+        let place = *seen.entry((it.stream.as_str(), it.tenant.as_str())).or_insert_with(|| {
+            versions.push((it.stream.to_string(), it.tenant.as_str(), 0));
+            versions.len() - 1
+        });
+        if let Some(row) = versions.get_mut(place) {
+            row.2 = receipt.version;
+        }
+    }
+    for chunk in versions.chunks(ROWS_PER_STATEMENT_MAX) {
+        let mut query = QueryBuilder::<Sqlite>::new(WRITE_STREAMS_HEAD);
+        query.push_values(chunk, |mut row, (stream, tenant, version)| {
+            row.push_bind(stream).push_bind(*tenant).push_bind(*version);
+        });
+        query.push(WRITE_STREAMS_TAIL).build().persistent(false).execute(&mut *conn).await?;
+    }
+    sqlx::query("UPDATE log_head SET position = $1, recorded_at = $2")
+        .bind(head)
+        .bind(SqlTime(recorded_at))
+        .execute(&mut *conn)
+        .await?;
+    Ok(())
+}
+
+/// The attributes without a column, as text.
+pub(crate) fn attributes(it: &Incoming) -> String {
+    serde_json::to_string(&it.attributes).expect("attributes are text, numbers and booleans")
+}
+
+fn key(it: &Incoming) -> Key {
+    (it.id.to_string(), it.source.to_string(), it.tenant.to_string())
+}
+
+fn stream(it: &Incoming) -> (String, String) {
+    (it.stream.to_string(), it.tenant.to_string())
+}
+
+fn receipt(it: &Incoming, position: i64, version: i64, recorded_at: Timestamp) -> Receipt {
+    Receipt {
+        source: it.source.clone(),
+        id: it.id.clone(),
+        position,
+        stream: Stream::clone(&it.stream),
+        version,
+        recorded_at,
+    }
+}
+
+/// A stored text back in the vocabulary.
+pub(crate) fn parsed<T: std::str::FromStr>(text: &str) -> Result<T, sqlx::Error>
+where
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
+    text.parse().map_err(|error: T::Err| sqlx::Error::Decode(Box::new(error)))
+}
