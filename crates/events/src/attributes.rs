@@ -18,13 +18,13 @@ use crate::problem::{Code, Finding, Problem};
 use crate::time::{TimeError, parse_instant, spell};
 
 /// Extension attributes of one event.
-pub const EXTENSIONS_MAX: usize = 16;
+pub(crate) const EXTENSIONS_MAX: usize = 16;
 /// Bytes of all extension attributes together.
-pub const EXTENSION_BYTES_MAX: usize = 4_096;
+pub(crate) const EXTENSION_BYTES_MAX: usize = 4_096;
 /// Characters of a correlation, causation or trace attribute.
-pub const THREAD_CHARS_MAX: usize = 512;
+pub(crate) const THREAD_CHARS_MAX: usize = 512;
 /// How far back a fact may lie that is not `imported`, in days: 20 years.
-pub const OLD_DAYS_MAX: i64 = 7_305;
+pub(crate) const OLD_DAYS_MAX: i64 = 7_305;
 
 /// Attributes that only Sapa sets.
 const OURS: [&str; 4] = ["stream", "streamversion", "recordedat", "position"];
@@ -105,7 +105,8 @@ pub(crate) fn clean_names(kind: Kind, data: &mut Value, warnings: &mut Vec<Warni
     };
     let Some(Value::String(name)) = data.get_mut(member) else { return };
     let visible = |it: &char| {
-        !it.is_control() && !matches!(*it, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
+        !it.is_control()
+            && !matches!(*it, '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
     };
     let cleaned: String = name.chars().filter(visible).nfc().collect();
     if cleaned.chars().count() < name.nfc().count() {
@@ -161,7 +162,12 @@ impl Reader<'_> {
             Value::String(it) => Some(it),
             Value::Null => None,
             _ => {
-                self.rule(name, "type", format!("`{name}` must be a string"), format!("`{name}` harus berupa teks"));
+                self.rule(
+                    name,
+                    "type",
+                    format!("`{name}` must be a string"),
+                    format!("`{name}` harus berupa teks"),
+                );
                 None
             }
         }
@@ -171,7 +177,12 @@ impl Reader<'_> {
         match self.text(name)?.parse() {
             Ok(it) => Some(it),
             Err(error) => {
-                self.fault(Code::BadId, name, format!("`{name}`: {error}"), format!("`{name}` tidak sesuai tata penulisan id"));
+                self.fault(
+                    Code::BadId,
+                    name,
+                    format!("`{name}`: {error}"),
+                    format!("`{name}` tidak sesuai tata penulisan id"),
+                );
                 None
             }
         }
@@ -179,7 +190,12 @@ impl Reader<'_> {
 
     fn specversion(&mut self) {
         if self.text("specversion").as_deref() != Some("1.0") {
-            self.fault(Code::Specversion, "specversion", "`specversion` must be \"1.0\"", "`specversion` harus \"1.0\"");
+            self.fault(
+                Code::Specversion,
+                "specversion",
+                "`specversion` must be \"1.0\"",
+                "`specversion` harus \"1.0\"",
+            );
         }
     }
 
@@ -204,7 +220,12 @@ impl Reader<'_> {
         };
         let parsed = text.parse::<EventId>();
         if let Err(error) = &parsed {
-            self.fault(Code::EventIdInvalid, "id", format!("{error}"), "`id` harus 1 sampai 64 karakter tercetak");
+            self.fault(
+                Code::EventIdInvalid,
+                "id",
+                format!("{error}"),
+                "`id` harus 1 sampai 64 karakter tercetak",
+            );
         }
         parsed.ok()
     }
@@ -243,8 +264,12 @@ impl Reader<'_> {
             Ok(it) => Some(it),
             Err(error) => {
                 let (code, id) = match error {
-                    TimeError::ZoneMissing => (Code::TimeZoneMissing, "`time` tanpa selisih zona; kirim +07:00 atau Z"),
-                    TimeError::Invalid => (Code::TimeInvalid, "`time` bukan waktu RFC 3339 yang sah"),
+                    TimeError::ZoneMissing => {
+                        (Code::TimeZoneMissing, "`time` tanpa selisih zona; kirim +07:00 atau Z")
+                    }
+                    TimeError::Invalid => {
+                        (Code::TimeInvalid, "`time` bukan waktu RFC 3339 yang sah")
+                    }
                     TimeError::Range => (Code::TimeRange, "`time` harus di antara 1970 dan 2100"),
                 };
                 self.fault(code, "time", format!("`time`: {error}"), id);
@@ -304,7 +329,12 @@ impl Reader<'_> {
             Some(Value::String(it)) if it == "true" => true,
             Some(Value::String(it)) if it == "false" => return false,
             Some(_) => {
-                self.rule("imported", "type", "`imported` must be true or false", "`imported` harus true atau false");
+                self.rule(
+                    "imported",
+                    "type",
+                    "`imported` must be true or false",
+                    "`imported` harus true atau false",
+                );
                 return false;
             }
         };
@@ -383,13 +413,24 @@ impl Reader<'_> {
             self.fault(
                 Code::SubjectMismatch,
                 "type",
-                format!("The subject says {}.{}, the type says {}.", route.topic, route.action, kind.name()),
-                format!("Subjek menyebut {}.{}, jenis menyebut {}.", route.topic, route.action, kind.name()),
+                format!(
+                    "The subject says {}.{}, the type says {}.",
+                    route.topic,
+                    route.action,
+                    kind.name()
+                ),
+                format!(
+                    "Subjek menyebut {}.{}, jenis menyebut {}.",
+                    route.topic,
+                    route.action,
+                    kind.name()
+                ),
             );
         }
         match found {
             Ok(it) => Ok(Some(it)),
-            Err(error) => Err(refusal(std::mem::take(&mut self.faults)).unwrap_or_else(|| unknown_type(&text, &error))),
+            Err(error) => Err(refusal(std::mem::take(&mut self.faults))
+                .unwrap_or_else(|| unknown_type(&text, &error))),
         }
     }
 
@@ -458,7 +499,12 @@ impl Reader<'_> {
         };
         let channel = Channel::parse(&text);
         if channel.is_none() {
-            self.rule("channel", "range", format!("`channel` must be one of {words}"), format!("`channel` harus salah satu dari {words}"));
+            self.rule(
+                "channel",
+                "range",
+                format!("`channel` must be one of {words}"),
+                format!("`channel` harus salah satu dari {words}"),
+            );
         }
         channel
     }
@@ -467,7 +513,8 @@ impl Reader<'_> {
         let text = self.text("dataschema")?;
         let (kind, version) = kind?;
         let file = format!("{}.v{version}", kind.name());
-        let fits = text == format!("urn:sapa:schema:{file}") || text.ends_with(&format!("/{file}.json"));
+        let fits =
+            text == format!("urn:sapa:schema:{file}") || text.ends_with(&format!("/{file}.json"));
         if !fits || THREAD_CHARS_MAX < text.chars().count() {
             self.rule(
                 "dataschema",
@@ -481,7 +528,9 @@ impl Reader<'_> {
 
     fn extensions(&mut self) -> std::collections::BTreeMap<String, Value> {
         for name in OURS {
-            if self.members.remove(name).is_some() && !self.warnings.contains(&Warning::AttributeIgnored) {
+            if self.members.remove(name).is_some()
+                && !self.warnings.contains(&Warning::AttributeIgnored)
+            {
                 self.warnings.push(Warning::AttributeIgnored);
             }
         }

@@ -349,7 +349,10 @@ fn schema_invalid(name: &str, findings: Vec<Finding>) -> Box<Problem> {
             format!("{count} kesalahan pada {file}."),
         )
         .findings(findings)
-        .hint(format!("See /schemas/events/{file}.json"), format!("Lihat /schemas/events/{file}.json")),
+        .hint(
+            format!("See /schemas/events/{file}.json"),
+            format!("Lihat /schemas/events/{file}.json"),
+        ),
     )
 }
 

@@ -260,9 +260,8 @@ pub struct EventRef {
 impl FromStr for EventRef {
     type Err = IdError;
     fn from_str(text: &str) -> Result<Self, IdError> {
-        let (source, id) = text
-            .split_once('#')
-            .ok_or(IdError::Grammar("an event reference is <source>#<id>"))?;
+        let (source, id) =
+            text.split_once('#').ok_or(IdError::Grammar("an event reference is <source>#<id>"))?;
         Ok(Self { source: source.parse()?, id: id.parse()? })
     }
 }

@@ -317,7 +317,9 @@ mod tests {
 
     #[test]
     fn the_same_key_twice_is_refused() {
-        assert!(matches!(fault(r#"{"a":1,"a":2}"#), JsonFault::DuplicateKey { key, .. } if key == "a"));
+        assert!(
+            matches!(fault(r#"{"a":1,"a":2}"#), JsonFault::DuplicateKey { key, .. } if key == "a")
+        );
     }
 
     #[test]
@@ -344,7 +346,10 @@ mod tests {
     fn what_is_not_text_is_named() {
         assert_eq!(fault(""), JsonFault::Empty);
         assert_eq!(read(b"\xEF\xBB\xBF{}").unwrap_err(), JsonFault::ByteOrderMark);
-        assert_eq!(read(b"{\"a\":\"\xE9\"}").unwrap_err(), JsonFault::Utf8 { offset: 6, byte: 0xE9 });
+        assert_eq!(
+            read(b"{\"a\":\"\xE9\"}").unwrap_err(),
+            JsonFault::Utf8 { offset: 6, byte: 0xE9 }
+        );
         assert!(matches!(fault(r#"{"a":"\ud800"}"#), JsonFault::Syntax { .. }));
     }
 }

@@ -3,22 +3,22 @@
 //! Modules stand in reading order. Nothing here does I/O, knows a database or a broker, or reads
 //! a clock it was not handed.
 
-pub mod id;
-pub mod time;
-pub mod money;
-pub mod mint;
-pub mod kind;
-pub mod fact;
-pub mod schema;
-pub mod upcast;
-pub mod envelope;
 mod attributes;
-pub mod canonical;
-pub mod json;
-pub mod cloudevents;
-pub mod subject;
 pub mod calendar;
+pub mod canonical;
+pub mod cloudevents;
+pub mod envelope;
+pub mod fact;
+pub mod id;
+pub mod json;
+pub mod kind;
+pub mod mint;
+pub mod money;
 pub mod policy;
-pub mod silence;
-pub mod tier;
 pub mod problem;
+pub mod schema;
+pub mod silence;
+pub mod subject;
+pub mod tier;
+pub mod time;
+pub mod upcast;

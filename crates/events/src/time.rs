@@ -40,7 +40,8 @@ pub fn parse_instant(text: &str) -> Result<Timestamp, TimeError> {
         [b'Z'] => {}
         [b'+' | b'-', h1, h2, b':', m1, m2] => {
             let digits = [h1, h2, m1, m2].iter().all(|it| it.is_ascii_digit());
-            let minutes = |tens: &u8, ones: &u8| i32::from(tens - b'0') * 10 + i32::from(ones - b'0');
+            let minutes =
+                |tens: &u8, ones: &u8| i32::from(tens - b'0') * 10 + i32::from(ones - b'0');
             if !digits || 59 < minutes(m1, m2) || 14 * 60 < minutes(h1, h2) * 60 + minutes(m1, m2) {
                 return Err(TimeError::Invalid);
             }

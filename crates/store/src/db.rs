@@ -169,12 +169,9 @@ impl Place {
                 };
                 sqlite::open(&folder.join(file), durability, reads_max).await
             }
-            Self::Server(url) => {
-                postgres::open(url, &family.schema(), durability, reads_max).await
-            }
+            Self::Server(url) => postgres::open(url, &family.schema(), durability, reads_max).await,
         };
-        let db =
-            opened.map_err(|source| OpenError::Unreachable { url: self.shown(), source })?;
+        let db = opened.map_err(|source| OpenError::Unreachable { url: self.shown(), source })?;
         match &db {
             Db::Sqlite { writes, .. } => sqlite::check(writes, durability).await?,
             Db::Postgres { writes, .. } => postgres::check(writes, durability).await?,

@@ -62,7 +62,9 @@ pub enum ReadError {
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// It is not there.
-    #[error("cannot open the database {url}: {source}. Check database.url and that the server runs.")]
+    #[error(
+        "cannot open the database {url}: {source}. Check database.url and that the server runs."
+    )]
     Unreachable {
         /// Which one, without its password.
         url: String,
@@ -78,7 +80,9 @@ pub enum OpenError {
         remedy: String,
     },
     /// Tables could not be brought up to date.
-    #[error("migration failed: {0}. Restore the previous version, or run `sapa migrate` and read its output.")]
+    #[error(
+        "migration failed: {0}. Restore the previous version, or run `sapa migrate` and read its output."
+    )]
     Migrate(#[from] sqlx::migrate::MigrateError),
     /// The database answered something unexpected while being checked.
     #[error("the database failed while being checked: {0}. Try again; then run `sapa doctor`.")]

@@ -58,12 +58,7 @@ pub async fn live(db: &Db, now: Timestamp) -> Result<i64, ReadError> {
 }
 
 /// Enters a build.
-pub async fn add(
-    db: &Db,
-    generation: i64,
-    state: &str,
-    now: Timestamp,
-) -> Result<(), sqlx::Error> {
+pub async fn add(db: &Db, generation: i64, state: &str, now: Timestamp) -> Result<(), sqlx::Error> {
     let mut tx = db.begin_write().await?;
     on_tx!(&mut tx, conn => {
         sqlx::query(ADD)

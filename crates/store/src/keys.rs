@@ -150,11 +150,7 @@ impl TryFrom<Row> for ApiKey {
             tenant: row.tenant.parse().map_err(|_| corrupt("tenant"))?,
             scopes: serde_json::from_str(&row.scopes).map_err(|_| corrupt("scopes"))?,
             sources: serde_json::from_str(&row.sources).map_err(|_| corrupt("sources"))?,
-            actor: row
-                .actor
-                .map(|it| it.parse())
-                .transpose()
-                .map_err(|_| corrupt("actor"))?,
+            actor: row.actor.map(|it| it.parse()).transpose().map_err(|_| corrupt("actor"))?,
             name: row.name,
             hash: row.hash,
             created_at: row.created_at.0,

@@ -74,12 +74,7 @@ pub async fn take(
 }
 
 /// Gives a lease back, so that the next holder need not wait for it to expire.
-pub async fn release(
-    db: &Db,
-    name: &str,
-    holder: &str,
-    now: Timestamp,
-) -> Result<(), sqlx::Error> {
+pub async fn release(db: &Db, name: &str, holder: &str, now: Timestamp) -> Result<(), sqlx::Error> {
     let mut tx = db.begin_write().await?;
     on_tx!(&mut tx, conn => {
         sqlx::query(RELEASE)

@@ -5,21 +5,21 @@
 //! changed or deleted. This crate is the only one that knows there are two databases. It knows no
 //! kind's meaning: what a fact says is for projections and reactions.
 
-pub mod db;
-pub mod sql;
-pub mod error;
-pub mod log;
-pub mod writer;
-mod sqlite;
-mod postgres;
 pub mod bell;
 pub mod checkpoint;
-pub mod lease;
-pub mod quarantine;
-pub mod tenants;
-pub mod keys;
 pub mod commands;
+pub mod db;
+pub mod error;
 pub mod generations;
+pub mod keys;
+pub mod lease;
+pub mod log;
+mod postgres;
+pub mod quarantine;
+pub mod sql;
+mod sqlite;
+pub mod tenants;
+pub mod writer;
 
 pub use bell::Bell;
 pub use db::{Db, Durability, Tx};

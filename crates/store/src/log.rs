@@ -137,7 +137,11 @@ impl Log {
     }
 
     /// The page that follows a position: dense, at most `limit` facts, empty at the head.
-    pub async fn read_after(&self, position: i64, limit: usize) -> Result<Vec<Recorded>, ReadError> {
+    pub async fn read_after(
+        &self,
+        position: i64,
+        limit: usize,
+    ) -> Result<Vec<Recorded>, ReadError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows: Vec<Row> = on_db!(&self.db, pool => {
             sqlx::query_as(READ_AFTER).bind(position).bind(limit).fetch_all(pool).await

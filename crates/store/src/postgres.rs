@@ -63,7 +63,9 @@ pub(crate) async fn check(writes: &PgPool, durability: Durability) -> Result<(),
         let value = setting(name).await?;
         if value == "off" && std::env::var_os("SAPA_TEST_FSYNC_OFF").is_none() {
             return Err(OpenError::Unsafe {
-                found: format!("PostgreSQL runs with {name} = off, so a recorded event can be lost"),
+                found: format!(
+                    "PostgreSQL runs with {name} = off, so a recorded event can be lost"
+                ),
                 remedy: format!("ALTER SYSTEM SET {name} = on; SELECT pg_reload_conf();"),
             });
         }

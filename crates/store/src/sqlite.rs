@@ -7,9 +7,7 @@ use std::time::Duration;
 use events::envelope::{Incoming, Receipt};
 use events::id::Stream;
 use jiff::Timestamp;
-use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous,
-};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection, SqlitePool};
 
 use crate::db::{Db, Durability, Tx};
@@ -184,8 +182,7 @@ async fn find_events(
         });
         query.push(")");
         type Row = (String, String, String, i64, String, i64, SqlTime, Vec<u8>);
-        let rows: Vec<Row> =
-            query.build_query_as().persistent(false).fetch_all(&mut *conn).await?;
+        let rows: Vec<Row> = query.build_query_as().persistent(false).fetch_all(&mut *conn).await?;
         for (event_id, source, tenant, position, stream, version, recorded_at, fingerprint) in rows
         {
             let receipt = Receipt {

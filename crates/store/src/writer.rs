@@ -121,8 +121,7 @@ impl Writer {
     #[must_use]
     pub fn new(db: Db, clock: Arc<dyn Clock>, bell: Bell, queue: usize) -> (Self, Appender) {
         let (sender, receiver) = mpsc::channel(queue);
-        let writer =
-            Self { db, clock, bell, queue: receiver, batch_events_max: BATCH_EVENTS_MAX };
+        let writer = Self { db, clock, bell, queue: receiver, batch_events_max: BATCH_EVENTS_MAX };
         (writer, Appender(sender))
     }
 
