@@ -26,6 +26,7 @@ use jiff::tz::TimeZone;
 
 use calendar::Calendar;
 use journal::{Journal, quiet};
+use serde_json::json;
 
 /// What a story is made from.
 #[derive(Debug, Clone)]
@@ -59,8 +60,8 @@ pub fn events(plan: &Plan) -> Vec<StoryEvent> {
     let mut log = Journal::new(plan);
     let mut rooms = venues::Rooms::new(plan);
     people::write(plan, &mut log, &mut rooms);
-    improvement(&mut log);
     crowd::write(plan, &mut log, &mut rooms);
+    improvement(&mut log);
     log.into_events()
 }
 
@@ -85,20 +86,28 @@ pub fn venues(plan: &Plan) -> Vec<String> {
     halls.chain((1..=venues::room_count(plan)).map(venues::room)).collect()
 }
 
-/// One thing the house changed because people said so, long ago.
+/// One thing the house changed because people said so, long ago; nothing if nobody did.
 fn improvement(log: &mut Journal) {
-    let at = |log: &Journal, day| log.calendar.at(log.calendar.open_day(day), 15 * 60);
+    let at = |day| log.calendar.at(log.calendar.open_day(day), 15 * 60);
+    let (proposed, made, assessed) = (at(-160), at(-140), at(-80));
+    let heard =
+        log.complaints.iter().filter(|(at, topic, _)| *topic == "breakfast" && *at < proposed);
+    let because: Vec<String> = heard.take(6).map(|(_, _, reference)| reference.clone()).collect();
+    if because.is_empty() {
+        return;
+    }
     let act = |kind| quiet(kind, "/console", "staff/sri");
-    let data = serde_json::json!({
-        "improvement": "i-1", "title": "Sarapan dibuka sampai pukul 10.00", "topic": "breakfast",
+    let data = json!({
+        "improvement": "i-1", "title": "Sarapan dibuka sampai pukul 10.00", "topic": "breakfast", "because": because,
     });
-    log.record_of_house(at(log, -160), act("improvement.proposed"), &data);
-    let data = serde_json::json!({
-        "improvement": "i-1", "what": "Dapur mendapat satu orang lagi; sarapan sampai pukul 10.00", "measure": "breakfast",
+    log.record_of_house(proposed, act("improvement.proposed"), &data);
+    let data = json!({
+        "improvement": "i-1", "what": "Dapur mendapat satu orang lagi; sarapan sampai pukul 10.00",
+        "measure": "breakfast", "because": because,
     });
-    log.record_of_house(at(log, -140), act("improvement.made"), &data);
-    let data = serde_json::json!({
+    log.record_of_house(made, act("improvement.made"), &data);
+    let data = json!({
         "improvement": "i-1", "weeks": 8, "before": 2.5, "after": 1.25, "verdict": "better",
     });
-    log.record_of_house(at(log, -80), act("improvement.assessed"), &data);
+    log.record_of_house(assessed, act("improvement.assessed"), &data);
 }

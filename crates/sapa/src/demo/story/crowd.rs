@@ -3,6 +3,8 @@
 //! Promises ids `c-0001` and on, working hours for everything people do at a desk, and that
 //! about one regular in twenty is neglected while all others were heard lately.
 
+use events::tier::Tier;
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::Plan;
@@ -13,7 +15,7 @@ use super::episodes::{
 };
 use super::journal::{Journal, ours, quiet, theirs};
 use super::names;
-use super::rhythm::{Rule, THEY, WE, WE_PRIMARY, due_day};
+use super::rhythm::Rhythms;
 use super::venues::Rooms;
 
 /// Decisions about bookings are written only up to this day, so that they are imported.
@@ -54,9 +56,10 @@ pub(super) fn count(plan: &Plan) -> u32 {
 
 /// Writes every generated customer.
 pub(super) fn write(plan: &Plan, log: &mut Journal, rooms: &mut Rooms) {
+    let rhythms = Rhythms::new();
     for profile in profiles(plan) {
         log.turn_page();
-        write_customer(plan, &profile, log, rooms);
+        write_customer(plan, &profile, &rhythms, log, rooms);
     }
 }
 
@@ -100,7 +103,13 @@ fn profile(number: u32, days: i64, dice: &mut Dice) -> Profile {
     }
 }
 
-fn write_customer(plan: &Plan, profile: &Profile, log: &mut Journal, rooms: &mut Rooms) {
+fn write_customer(
+    plan: &Plan,
+    profile: &Profile,
+    rhythms: &Rhythms,
+    log: &mut Journal,
+    rooms: &mut Rooms,
+) {
     let mut dice = Dice::new(plan.seed, (u64::from(profile.number) << 1) | 1);
     let id = id_of(profile.number);
     let guest = Guest {
@@ -118,7 +127,7 @@ fn write_customer(plan: &Plan, profile: &Profile, log: &mut Journal, rooms: &mut
         refer(profile.number + 1, day, guest, log, &mut dice);
     }
     keep_in_touch(profile, guest, log, &mut dice);
-    close_gaps(profile, guest, log, &mut dice);
+    close_gaps(profile, guest, rhythms, log, &mut dice);
 }
 
 fn appear(profile: &Profile, guest: Guest<'_>, log: &mut Journal, dice: &mut Dice) {
@@ -208,7 +217,7 @@ fn live_through(
     let buys = profile.standing != Standing::Prospect;
     if buys {
         // A regular is one by having been here: one stay or sale at least.
-        let stays = if busy { 2 } else { dice.times(820, span).max(i64::from(span > 60)) };
+        let stays = if busy { 2 } else { dice.times(1_330, span).max(i64::from(span > 60)) };
         for _ in 0..stays {
             write_stay(dice.between(from, ends), (profile.joined, ends), guest, log, rooms, dice);
         }
@@ -218,7 +227,7 @@ fn live_through(
             purchase(log, at, guest, dice);
         }
     }
-    for _ in 0..dice.times(if buys { 1_700 } else { 2_200 }, span) {
+    for _ in 0..dice.times(if buys { 2_000 } else { 2_500 }, span) {
         let promised = dice.chance(15);
         let at = log.calendar.desk_moment(dice.between(from, ends), 300, dice);
         inquiry(log, at, guest, promised, dice);
@@ -320,7 +329,7 @@ fn keep_in_touch(profile: &Profile, guest: Guest<'_>, log: &mut Journal, dice: &
     }
 }
 
-fn plan_contact(log: &mut Journal, made: jiff::Timestamp, at: jiff::Timestamp, guest: Guest<'_>) {
+fn plan_contact(log: &mut Journal, made: Timestamp, at: Timestamp, guest: Guest<'_>) {
     let data = json!({
         "plan": log.name("pl"), "at": log.calendar.text(at),
         "owner": guest.clerk.trim_start_matches("staff/"), "purpose": "courtesy",
@@ -329,13 +338,21 @@ fn plan_contact(log: &mut Journal, made: jiff::Timestamp, at: jiff::Timestamp, g
 }
 
 /// Whoever is not meant to be neglected is heard once more if silence would ring soon.
-fn close_gaps(profile: &Profile, guest: Guest<'_>, log: &mut Journal, dice: &mut Dice) {
-    let rule = if profile.standing == Standing::Loyal { WE_PRIMARY } else { WE };
-    let rings = |days: &std::collections::BTreeSet<i64>, rule: Rule| {
-        due_day(days, rule).is_some_and(|due| due <= 3)
+fn close_gaps(
+    profile: &Profile,
+    guest: Guest<'_>,
+    rhythms: &Rhythms,
+    log: &mut Journal,
+    dice: &mut Dice,
+) {
+    let tier = match profile.standing {
+        Standing::Prospect => Tier::Prospect,
+        Standing::Regular => Tier::Secondary,
+        Standing::Loyal => Tier::Primary,
     };
+    let soon = |due: Option<i64>| due.is_some_and(|day| day <= 3);
     let since = (-profile.joined - 1).max(1);
-    if profile.we_stop.is_none() && rings(&log.clocks.we, rule) {
+    if profile.we_stop.is_none() && soon(rhythms.we_ring_on(&log.clocks.we, tier)) {
         let at = log.calendar.desk_moment(-dice.between(1, 16.min(since)), 30, dice);
         contact(
             log,
@@ -348,7 +365,7 @@ fn close_gaps(profile: &Profile, guest: Guest<'_>, log: &mut Journal, dice: &mut
     if profile.standing == Standing::Prospect {
         return;
     }
-    if profile.they_stop.is_none() && rings(&log.clocks.they, THEY) {
+    if profile.they_stop.is_none() && soon(rhythms.they_ring_on(&log.clocks.they, tier)) {
         let at = log.calendar.desk_moment(-dice.between(1, 16.min(since)), 5, dice);
         purchase(log, at, guest, dice);
     }

@@ -345,7 +345,13 @@ pub(super) fn complaint(
     let data = json!({
         "complaint": complaint, "kind": kind, "category": category, "severity": severity, "text": text, "mood": "upset",
     });
-    log.record(raised, guest.id, theirs("complaint.raised", COMPLAINT_DESK, guest.channel), &data);
+    let reference = log.record(
+        raised,
+        guest.id,
+        theirs("complaint.raised", COMPLAINT_DESK, guest.channel),
+        &data,
+    );
+    log.complaints.extend(reference.map(|reference| (raised, category, reference)));
     let about = json!({"about": format!("complaint/{complaint}"), "complete": false});
     let answered = later(raised, dice.between(8, 50));
     log.record(

@@ -113,6 +113,8 @@ pub(super) struct Journal {
     pub(super) now: Timestamp,
     /// The clocks of the customer being written.
     pub(super) clocks: Clocks,
+    /// Complaints so far: when, about what, and the reference of the fact.
+    pub(super) complaints: Vec<(Timestamp, &'static str, String)>,
     fresh_from: Timestamp,
     seed: u64,
     serial: u64,
@@ -127,6 +129,7 @@ impl Journal {
             calendar: Calendar::new(plan),
             now: plan.now,
             clocks: Clocks::default(),
+            complaints: Vec::new(),
             fresh_from: plan.now.saturating_sub(fresh).unwrap_or(plan.now),
             seed: plan.seed,
             serial: 0,

@@ -1,34 +1,50 @@
-//! When silence is overdue, by the default policy `neglect`, in whole local days.
+//! When silence would ring for a customer of the story, by the default policy `neglect`.
 //!
-//! The story needs it to keep most customers well looked after; the rule itself lives with
-//! the neglect view, and a test of the story compares nothing with it but the outcome.
+//! The rule is the product's own; here it is only asked, in days counted from the story's end,
+//! so that the story can keep most customers well looked after. Suspension, which only makes
+//! an alert later, is left out.
 
 use std::collections::BTreeSet;
 
-/// The numbers of one clock.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Rule {
-    gap: i64,
-    shortest: i64,
-    longest: i64,
-    first_due: i64,
+use events::calendar::{add_days, days_between};
+use events::policy::{ClockPolicy, Policies};
+use events::silence::Silence;
+use events::tier::Tier;
+use jiff::civil::Date;
+
+/// Any date would do: the rule depends on differences alone.
+const ORIGIN: Date = Date::constant(2000, 1, 1);
+
+/// The two clocks of silence as they stand in the defaults.
+#[derive(Debug, Clone)]
+pub(super) struct Rhythms {
+    they: ClockPolicy,
+    we: ClockPolicy,
 }
 
-/// They are silent.
-pub(super) const THEY: Rule = Rule { gap: 60, shortest: 7, longest: 120, first_due: 45 };
-/// We are silent towards prospects and secondary customers.
-pub(super) const WE: Rule = Rule { gap: 30, shortest: 7, longest: 30, first_due: 14 };
-/// We are silent towards primary customers.
-pub(super) const WE_PRIMARY: Rule = Rule { gap: 30, shortest: 7, longest: 20, first_due: 14 };
-
-/// The day at whose 09:00 this clock is overdue; none if nothing ever moved it.
-pub(super) fn due_day(days: &BTreeSet<i64>, rule: Rule) -> Option<i64> {
-    let (first, last) = (days.first()?, days.last()?);
-    let count = i64::try_from(days.len()).unwrap_or(i64::MAX);
-    if count == 1 {
-        return Some(last + rule.first_due);
+impl Rhythms {
+    /// The clocks of the default policy.
+    pub(super) fn new() -> Self {
+        let policies = Policies::default();
+        Self { they: policies.neglect.they.clone(), we: policies.neglect.we.clone() }
     }
-    // Three rhythms, rounded up; clamping after the rounding is the same, the bounds being whole.
-    let wait = (3 * (last - first + rule.gap) + count - 1) / count;
-    Some(last + wait.clamp(3 * rule.shortest, 3 * rule.longest))
+
+    /// The day at whose alert hour *they are silent* rings; none if they never did anything.
+    pub(super) fn they_ring_on(&self, days: &BTreeSet<i64>, tier: Tier) -> Option<i64> {
+        due_day(days, &self.they, tier).filter(|_| self.they.tiers.contains(&tier))
+    }
+
+    /// The day at whose alert hour *we are silent* rings; none if we never did anything.
+    pub(super) fn we_ring_on(&self, days: &BTreeSet<i64>, tier: Tier) -> Option<i64> {
+        due_day(days, &self.we, tier).filter(|_| self.we.tiers.contains(&tier))
+    }
+}
+
+fn due_day(days: &BTreeSet<i64>, clock: &ClockPolicy, tier: Tier) -> Option<i64> {
+    let silence = Silence {
+        count: i64::try_from(days.len()).unwrap_or(i64::MAX),
+        first: add_days(ORIGIN, *days.first()?),
+        last: add_days(ORIGIN, *days.last()?),
+    };
+    Some(days_between(ORIGIN, silence.due_on(clock, tier)))
 }

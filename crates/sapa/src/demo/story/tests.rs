@@ -4,11 +4,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use events::cloudevents::{Sender, structured};
+use events::envelope::Warning;
+use events::id::Tenant;
+use events::tier::Tier;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::rhythm::{THEY, WE, WE_PRIMARY, due_day};
+use super::rhythm::Rhythms;
 use super::{Calendar, Plan, StoryEvent, events, live, look_at, venues};
 
 /// A Saturday morning, a Sunday night, a Monday before opening, a Tuesday afternoon, new year.
@@ -123,8 +127,8 @@ fn rule(kind: &str) -> (&'static [&'static str], bool) {
         "promise.settled" => (&["promise", "how"], false),
         "feedback.requested" => (&["feedback", "instrument", "questions", "seconds"], false),
         "feedback.received" => (&[], true),
-        "improvement.proposed" => (&["improvement", "title", "topic"], false),
-        "improvement.made" => (&["improvement", "what", "measure"], false),
+        "improvement.proposed" => (&["improvement", "title", "topic", "because"], false),
+        "improvement.made" => (&["improvement", "what", "measure", "because"], false),
         "improvement.assessed" => (&["improvement", "weeks", "before", "after", "verdict"], false),
         other => panic!("the story has no business with {other}"),
     }
@@ -171,6 +175,38 @@ fn a_year_with_five_hundred_customers_is_about_eighteen_thousand_events_in_order
 #[test]
 fn every_event_has_the_members_its_kind_requires() {
     everywhere(|_, facts| facts.iter().for_each(assert_well_formed));
+}
+
+/// The validator every face uses, as somebody with or without the scope `import`.
+fn assert_admitted(plan: &Plan, event: &StoryEvent) {
+    let tenant: Tenant = "main".parse().expect("a tenant");
+    let sender = Sender {
+        tenant: &tenant,
+        now: plan.now,
+        may_import: event.json.contains("\"imported\":true"),
+        sources: None,
+        route: None,
+        key: b"demo",
+        refuse_unknown_fields: true,
+        external_venues: &[],
+    };
+    let admitted = structured(event.json.as_bytes(), &sender);
+    let incoming = admitted.unwrap_or_else(|problem| panic!("{problem:?}\n{}", event.json));
+    let expected = [Warning::Late];
+    assert!(
+        incoming.warnings.iter().all(|warning| expected.contains(warning)),
+        "{:?}",
+        incoming.warnings
+    );
+}
+
+#[test]
+fn the_validator_admits_every_event_and_only_the_imported_ones_need_the_import_scope() {
+    for now in [ENDS[1], ENDS[3]] {
+        let plan = plan(now);
+        events(&plan).iter().for_each(|event| assert_admitted(&plan, event));
+        (0..48).for_each(|n| assert_admitted(&plan, &live(&plan, n, plan.now)));
+    }
 }
 
 #[test]
@@ -228,7 +264,9 @@ fn days_of(plan: &Plan, facts: &[Fact]) -> BTreeMap<String, Days> {
             | "complaint.raised"
             | "complaint.reopened"
             | "feedback.received"
-            | "booking.fulfilled" => drop(they.insert(day)),
+            | "booking.fulfilled" => {
+                they.insert(day);
+            }
             "interaction.departed" => {
                 they.insert(day);
                 if farewell {
@@ -244,7 +282,7 @@ fn days_of(plan: &Plan, facts: &[Fact]) -> BTreeMap<String, Days> {
             | "interaction.contacted"
             | "complaint.resolved"
             | "promise.made" => {
-                drop(we.insert(day));
+                we.insert(day);
             }
             _ => {}
         }
@@ -261,19 +299,19 @@ fn one_regular_in_twenty_is_neglected_and_nobody_else() {
             .map(|fact| fact.subject.as_str())
             .collect();
         let calendar = Calendar::new(plan);
+        let rhythms = Rhythms::new();
         let rings = |due: Option<i64>| due.is_some_and(|day| calendar.at(day, 9 * 60) <= plan.now);
         let (mut they_ring, mut we_ring) = (Vec::new(), Vec::new());
         for (id, (they, we)) in days_of(plan, facts) {
-            let rule = if ["pt-graha", "pt-nusantara", "c-ratna", "c-hendra"].contains(&id.as_str())
-            {
-                WE_PRIMARY
-            } else {
-                WE
+            let tier = match id.as_str() {
+                "pt-graha" | "pt-nusantara" | "c-ratna" | "c-hendra" => Tier::Primary,
+                id if regular.contains(id) => Tier::Secondary,
+                _ => Tier::Prospect,
             };
-            if rings(due_day(&we, rule)) {
+            if rings(rhythms.we_ring_on(&we, tier)) {
                 we_ring.push(id.clone());
             }
-            if regular.contains(id.as_str()) && rings(due_day(&they, THEY)) {
+            if rings(rhythms.they_ring_on(&they, tier)) {
                 they_ring.push(id);
             }
         }
@@ -413,14 +451,14 @@ fn live_events_are_open_kinds_about_generated_customers_and_close_what_they_open
         );
         assert!(ids.insert(fact.body["id"].to_string()));
         match fact.kind.as_str() {
-            "interaction.inquired" => drop(
-                opened.insert((fact.subject.clone(), format!("inquiry/{}", fact.text("inquiry")))),
-            ),
+            "interaction.inquired" => {
+                opened.insert((fact.subject.clone(), format!("inquiry/{}", fact.text("inquiry"))));
+            }
             "complaint.raised" => {
-                drop(opened.insert((
+                opened.insert((
                     fact.subject.clone(),
                     format!("complaint/{}", fact.text("complaint")),
-                )))
+                ));
             }
             "interaction.answered" if fact.body["data"]["complete"] == Value::Bool(true) => {
                 assert!(opened.remove(&(fact.subject.clone(), fact.text("about").to_owned())));
