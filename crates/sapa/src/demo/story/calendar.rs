@@ -49,7 +49,7 @@ impl Calendar {
     /// The local day of an instant.
     pub(super) fn day_of(&self, at: Timestamp) -> i64 {
         let date = self.zone.to_datetime(at).date();
-        i64::from(date.duration_since(self.today).as_hours().div_euclid(24))
+        date.duration_since(self.today).as_hours().div_euclid(24)
     }
 
     /// Minutes of the wall clock at an instant.

@@ -1,4 +1,4 @@
-//! A small generator of numbers for the story: SplitMix64.
+//! A small generator of numbers for the story: `SplitMix64`.
 //!
 //! Promises the same sequence for the same seed on every machine. It is no source of
 //! secrets and refuses nothing: an empty range gives its lower end.

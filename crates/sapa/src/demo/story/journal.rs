@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 
+use events::kind::Kind;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
@@ -15,28 +16,11 @@ use uuid::Uuid;
 use super::calendar::Calendar;
 use super::{Plan, StoryEvent};
 
-/// The namespace of every id Sapa derives: UUIDv5 of the URL namespace and `urn:sapa`.
+/// The namespace of every id Sapa derives: version 5 of the URL namespace and `urn:sapa`.
 const NAMESPACE: Uuid = Uuid::from_u128(0x8eb4_0708_1dce_5417_9f79_0783_87c7_8a12);
 
 /// Facts older than this many hours were loaded later and carry `imported`.
 pub(super) const FRESH_HOURS: i64 = 14 * 24;
-
-/// Kinds that only Sapa, an importer or an outside booking system may record.
-const RESERVED: [&str; 13] = [
-    "customer.erased",
-    "booking.held",
-    "booking.confirmed",
-    "booking.declined",
-    "booking.waitlisted",
-    "booking.offered",
-    "booking.changed",
-    "booking.conflict_detected",
-    "loyalty.tier_changed",
-    "alert.raised",
-    "alert.escalated",
-    "alert.resolved",
-    "alert.withdrawn",
-];
 
 /// What happened, and through which hands: the parts of an envelope that are not about whom.
 #[derive(Debug, Clone, Copy)]
@@ -182,7 +166,7 @@ impl Journal {
         data: &Value,
     ) -> Option<String> {
         let imported = self.is_imported(at);
-        if at > self.now || (!imported && RESERVED.contains(&act.kind)) {
+        if at > self.now || (!imported && Kind::from_name(act.kind).is_some_and(Kind::is_reserved)) {
             return None;
         }
         self.serial += 1;

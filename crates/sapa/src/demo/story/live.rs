@@ -26,9 +26,8 @@ pub(super) fn event(plan: &Plan, n: u64, now: Timestamp) -> StoryEvent {
     let room = venues::room(
         u32::try_from(dice.between(1, i64::from(venues::room_count(plan)))).unwrap_or(1),
     );
-    // Its own moment is part of every live thing's name: a demo started again counts from the
-    // beginning, and its rounds must not be taken for those of yesterday. Within a round the
-    // things are tied together by the round's number and the end of the story.
+    // The things of a round, its question or visit, are named by the round and the story's end;
+    // the event's own id also by its moment, so that a number used twice is not a conflict.
     let tie = format!("{}-{round}-{part}", plan.now.as_second());
     let calendar = Calendar::new(&Plan { now, ..plan.clone() });
     let (act, data) = fact(kind, clerk, &tie, &room, &calendar, now, &mut dice);
@@ -66,6 +65,7 @@ fn line(step: u64) -> (u64, &'static str) {
     }
 }
 
+/// What happens at a word of the script.
 fn fact<'a>(
     kind: &str,
     clerk: &'a str,
@@ -75,31 +75,9 @@ fn fact<'a>(
     now: Timestamp,
     dice: &mut Dice,
 ) -> (Act<'a>, Value) {
-    let desk = |kind| ours(kind, FRONT_DESK, clerk, "desk");
     let chat = |kind| theirs(kind, CHAT, "whatsapp");
     let reply = |kind| ours(kind, CHAT, clerk, "whatsapp");
-    let visit = format!("lv-{tie}");
     match kind {
-        "arrived" => (
-            theirs("interaction.arrived", PMS, "desk"),
-            json!({"visit": visit, "venue": room, "party": 2}),
-        ),
-        "greeted" => (
-            desk("interaction.greeted"),
-            json!({"visit": visit, "venue": room, "by_name": true, "manner": "door"}),
-        ),
-        "recommended" => (
-            desk("interaction.recommended"),
-            json!({"visit": visit, "venue": room, "offer": "Makan malam di teras", "reason": "Cuaca cerah"}),
-        ),
-        "thanked" => (
-            desk("interaction.thanked"),
-            json!({"visit": visit, "venue": room, "for": format!("visit/{visit}"), "form": "in_person"}),
-        ),
-        "departed" => (
-            desk("interaction.departed"),
-            json!({"visit": visit, "venue": room, "farewell": true, "manner": "door"}),
-        ),
         "inquired" => (
             chat("interaction.inquired"),
             json!({"inquiry": format!("lq-{tie}"), "topic": "availability"}),
@@ -151,6 +129,35 @@ fn fact<'a>(
         "trait" => (
             quiet("customer.trait_noted", FRONT_DESK, clerk),
             json!({"trait": "tea", "value": "Teh tawar hangat", "polarity": "likes", "confidence": 70}),
+        ),
+        step => step_of_visit(step, clerk, tie, room),
+    }
+}
+
+/// A step of the stay that runs through the round, after the ritual `hotel_stay`.
+fn step_of_visit<'a>(step: &str, clerk: &'a str, tie: &str, room: &str) -> (Act<'a>, Value) {
+    let desk = |kind| ours(kind, FRONT_DESK, clerk, "desk");
+    let visit = format!("lv-{tie}");
+    match step {
+        "arrived" => (
+            theirs("interaction.arrived", PMS, "desk"),
+            json!({"visit": visit, "venue": room, "party": 2}),
+        ),
+        "greeted" => (
+            desk("interaction.greeted"),
+            json!({"visit": visit, "venue": room, "by_name": true, "manner": "door"}),
+        ),
+        "recommended" => (
+            desk("interaction.recommended"),
+            json!({"visit": visit, "venue": room, "offer": "Makan malam di teras", "reason": "Cuaca cerah"}),
+        ),
+        "thanked" => (
+            desk("interaction.thanked"),
+            json!({"visit": visit, "venue": room, "for": format!("visit/{visit}"), "form": "in_person"}),
+        ),
+        "departed" => (
+            desk("interaction.departed"),
+            json!({"visit": visit, "venue": room, "farewell": true, "manner": "door"}),
         ),
         service => (
             desk("interaction.served"),
