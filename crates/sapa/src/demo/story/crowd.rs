@@ -227,12 +227,12 @@ fn live_through(
             purchase(log, at, guest, dice);
         }
     }
-    for _ in 0..dice.times(if buys { 2_000 } else { 2_500 }, span) {
+    for _ in 0..dice.times(if buys { 2_300 } else { 2_500 }, span) {
         let promised = dice.chance(15);
         let at = log.calendar.desk_moment(dice.between(from, ends), 300, dice);
         inquiry(log, at, guest, promised, dice);
     }
-    for _ in 0..dice.times(if buys { 260 } else { 0 }, span - 4) {
+    for _ in 0..dice.times(if buys { 450 } else { 0 }, span - 4) {
         let day = dice.between(from, ends - 4);
         let reopened = day < LAST_DECISION - 4 && dice.chance(8);
         let at = log.calendar.desk_moment(day, 290, dice);

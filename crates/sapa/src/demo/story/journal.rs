@@ -166,7 +166,8 @@ impl Journal {
         data: &Value,
     ) -> Option<String> {
         let imported = self.is_imported(at);
-        if at > self.now || (!imported && Kind::from_name(act.kind).is_some_and(Kind::is_reserved)) {
+        if at > self.now || (!imported && Kind::from_name(act.kind).is_some_and(Kind::is_reserved))
+        {
             return None;
         }
         self.serial += 1;
