@@ -4,7 +4,6 @@
 //! So the work of a tick is proportional to what is due, however many customers there are.
 
 use events::id::Tenant;
-use events::policy::Policies;
 use jiff::Timestamp;
 use sqlx::QueryBuilder;
 use store::error::ReadError;
@@ -12,6 +11,7 @@ use store::sql::{ROWS_PER_STATEMENT_MAX, SqlTime};
 use store::{Tx, on_tx};
 
 use crate::dossier::{Dossier, Holder};
+use crate::policies::Rules;
 use crate::rows::Key;
 use crate::{alerts, loyalty, promises, rows};
 
@@ -61,7 +61,7 @@ pub fn appointments(
     tenant: &Tenant,
     holder: &Holder,
     dossier: &Dossier,
-    policies: &Policies,
+    rules: &Rules<'_>,
 ) -> Vec<Appointment> {
     let mut found: Vec<Appointment> = Vec::new();
     let mut add = |queue, at, team: &str| match found.iter_mut().find(|it| it.queue == queue) {
@@ -73,11 +73,11 @@ pub fn appointments(
         add(Queue::Promise, due.at, "");
     }
     if holder.as_customer().is_some()
-        && let Some(change) = loyalty::due::next_change(&dossier.loyalty, policies)
+        && let Some(change) = loyalty::due::next_change(&dossier.loyalty, rules.history, &rules.active.calendar)
     {
         add(Queue::Loyalty, change.at, "");
     }
-    for due in alerts::due::dues(tenant, holder, dossier, policies) {
+    for due in alerts::due::dues(tenant, holder, dossier, rules.active) {
         let queue = if due.rationed { Queue::Rationed } else { Queue::Alert };
         add(queue, due.at, due.team.as_str());
     }

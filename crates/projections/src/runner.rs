@@ -13,6 +13,7 @@ use events::envelope::Recorded;
 use events::fact::Fact;
 use events::id::{CustomerId, EventRef, Tenant};
 use events::policy::Policies;
+use jiff::Timestamp;
 use sqlx::QueryBuilder;
 use store::checkpoint::{self, Checkpoint, MoveError};
 use store::db::{Family, Step};
@@ -23,7 +24,7 @@ use store::{Db, Log, Tx, on_tx, step};
 use crate::agenda;
 use crate::dossier::{Dossier, Holder};
 use crate::entry::Entry;
-use crate::policies::{Book, table as policy_table};
+use crate::policies::{Book, Rules, table as policy_table};
 use crate::rows::{self, Key};
 use crate::{alerts, card, loyalty, neglect, parked, promises, timeline};
 
@@ -209,10 +210,7 @@ impl Runner {
     async fn fold_page(&mut self, tx: &mut Tx, page: &[Recorded]) -> Result<(), RunError> {
         let mut rest = page;
         while let Some(first) = rest.first() {
-            for (tenant, position) in self.book.advance(first.recorded_at) {
-                policy_table::activate(tx, &tenant, position).await?;
-                self.sweep(tx, &tenant, first.position - 1).await?;
-            }
+            self.take_hold(tx, first.recorded_at, first.position - 1).await?;
             let next = self.book.next_effective();
             let cut = rest.iter().skip(1).position(|it| {
                 next.is_some_and(|at| at <= it.recorded_at)
@@ -226,9 +224,35 @@ impl Runner {
                 .unwrap_or(rest.len());
             let (segment, after) = rest.split_at(end);
             self.fold_segment(tx, segment).await?;
+            if let Some(last) = segment.last().filter(|it| it.kind.topic() == "policy") {
+                // Tiers look ahead, so a policy that is only announced changes dates already.
+                if !self.take_hold(tx, last.recorded_at, last.position).await? {
+                    self.sweep(tx, &last.tenant, last.position).await?;
+                }
+            }
             rest = after;
         }
         Ok(())
+    }
+
+    /// Lets policies take hold that are effective by the time an event was recorded, and makes the
+    /// rows of their tenants anew; `false` if there were none.
+    async fn take_hold(
+        &mut self,
+        tx: &mut Tx,
+        recorded_at: Timestamp,
+        end: i64,
+    ) -> Result<bool, RunError> {
+        let taken = self.book.advance(recorded_at);
+        let mut tenants = BTreeSet::new();
+        for (tenant, position) in taken {
+            policy_table::activate(tx, &tenant, position).await?;
+            tenants.insert(tenant);
+        }
+        for tenant in &tenants {
+            self.sweep(tx, tenant, end).await?;
+        }
+        Ok(!tenants.is_empty())
     }
 
     /// Folds events between which no policy changes.
@@ -403,12 +427,12 @@ impl Runner {
 
     /// Writes everything that a segment changed.
     async fn write(&self, tx: &mut Tx, work: &Work) -> Result<(), RunError> {
-        let touched: Vec<(&Key, &Dossier, &Policies)> = work
+        let touched: Vec<(&Key, &Dossier, Rules<'_>)> = work
             .touched
             .iter()
             .filter_map(|key| {
                 let dossier = work.dossiers.get(key)?;
-                Some((key, dossier, self.book.active(&key.0).as_ref()))
+                Some((key, dossier, self.book.rules(&key.0)))
             })
             .collect();
         let known: Vec<&Key> = work.touched.iter().filter(|it| work.known.contains(it)).collect();
@@ -418,14 +442,15 @@ impl Runner {
         let mut obligations = Vec::new();
         let mut rings = Vec::new();
         let mut appointments = Vec::new();
-        for (key, dossier, policies) in &touched {
+        for (key, dossier, rules) in &touched {
+            let policies = rules.active;
             clocks.extend(neglect::table::clocks(&dossier.neglect, policies).into_iter().map(|it| (*key, it)));
             obligations.extend(
                 neglect::table::obligations(&dossier.neglect, policies).into_iter().map(|it| (*key, it)),
             );
             rings.extend(alerts::table::rows_of(&dossier.alerts, policies).into_iter().map(|it| (*key, it)));
             appointments.extend(
-                agenda::appointments(&key.0, &key.1, dossier, policies).into_iter().map(|it| (*key, it)),
+                agenda::appointments(&key.0, &key.1, dossier, rules).into_iter().map(|it| (*key, it)),
             );
         }
         neglect::table::replace_clocks(tx, &known, &clocks).await?;
@@ -506,7 +531,7 @@ impl Work {
         }
         let entry = Entry { event, fact, day: policies.calendar.local_date(event.occurred_at) };
         if key.1.as_customer().is_some() {
-            let row = timeline::fold::row(&dossier.timeline, &entry, policies, false, voided_by.cloned());
+            let row = timeline::fold::row(&dossier.timeline, &key.1, &entry, policies, false, voided_by.cloned());
             self.timeline.push(row);
         }
         if voided_by.is_none() {
@@ -545,6 +570,7 @@ impl Work {
             let entry = Entry { event, fact: &fact, day: calendar.local_date(event.occurred_at) };
             rows.push(timeline::fold::row(
                 &dossier.timeline,
+                &key.1,
                 &entry,
                 policies,
                 out_of_order,
@@ -565,8 +591,8 @@ impl Work {
 
 const LOAD_HEAD: &str = "SELECT holder, tenant, dossier FROM dossiers WHERE (holder, tenant) IN (";
 
-/// The dossiers of some holders.
-pub(crate) async fn load_dossiers(
+/// The dossiers of some holders; who has none is left out.
+pub async fn load_dossiers(
     tx: &mut Tx,
     keys: &BTreeSet<Key>,
 ) -> Result<HashMap<Key, Dossier>, ReadError> {
@@ -601,7 +627,7 @@ const UPSERT_TAIL: &str =
 
 async fn upsert_dossiers(
     tx: &mut Tx,
-    touched: &[(&Key, &Dossier, &Policies)],
+    touched: &[(&Key, &Dossier, Rules<'_>)],
 ) -> Result<(), sqlx::Error> {
     for chunk in touched.chunks(ROWS_PER_STATEMENT_MAX) {
         on_tx!(tx, conn => {

@@ -157,7 +157,6 @@ impl State {
             self.stop(entry);
             return;
         }
-        let at = entry.at();
         match entry.fact {
             Fact::AlertRaised(it) => self.raise(entry, it, clocks),
             Fact::AlertAcknowledged(it) => self.change(entry, &it.alert, |alert| {
@@ -177,7 +176,6 @@ impl State {
             }),
             Fact::AlertResolved(it) => self.change(entry, &it.alert, |alert| {
                 alert.ended_by = Some(it.by.clone());
-                alert.stopped = alert.stopped.take().or_else(|| Some((at, it.by.clone())));
                 (Status::Resolved, None)
             }),
             Fact::AlertWithdrawn(it) => self.change(entry, &it.alert, |alert| {

@@ -22,6 +22,15 @@ pub struct Version {
     pub active: bool,
 }
 
+/// What the rows of one tenant are made with.
+#[derive(Clone, Debug)]
+pub struct Rules<'a> {
+    /// The policies that have taken hold.
+    pub active: &'a Policies,
+    /// All versions by time.
+    pub history: &'a PolicyHistory,
+}
+
 /// All policies of all tenants.
 #[derive(Clone, Debug, Default)]
 pub struct Book {
@@ -29,6 +38,7 @@ pub struct Book {
     active: HashMap<Tenant, Arc<Policies>>,
     waiting: BTreeMap<(Timestamp, i64), (Tenant, Published)>,
     defaults: Arc<Policies>,
+    no_history: PolicyHistory,
 }
 
 impl Book {
@@ -57,6 +67,15 @@ impl Book {
     #[must_use]
     pub fn active(&self, tenant: &Tenant) -> &Arc<Policies> {
         self.active.get(tenant).unwrap_or(&self.defaults)
+    }
+
+    /// The rules of a tenant.
+    #[must_use]
+    pub fn rules(&self, tenant: &Tenant) -> Rules<'_> {
+        Rules {
+            active: self.active(tenant),
+            history: self.histories.get(tenant).unwrap_or(&self.no_history),
+        }
     }
 
     /// All versions by time, per tenant.

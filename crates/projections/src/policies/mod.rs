@@ -8,4 +8,4 @@ pub mod fold;
 pub mod query;
 pub(crate) mod table;
 
-pub use fold::Book;
+pub use fold::{Book, Rules};
