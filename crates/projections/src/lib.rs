@@ -23,6 +23,7 @@ mod rows;
 
 pub use dossier::{Dossier, Holder};
 pub use entry::Entry;
+pub use rows::Key;
 pub use runner::{Runner, VIEWS_STEPS};
 pub use views::{Snapshot, Views};
 
