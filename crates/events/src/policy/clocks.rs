@@ -47,7 +47,10 @@ pub struct Neglect {
 }
 
 /// What thanks are owed for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
 pub enum ThanksFor {
     /// A booking that was fulfilled.
     Booking,
@@ -62,8 +65,11 @@ pub enum ThanksFor {
 /// Working hours per severity of a complaint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BySeverity {
+    /// For severity `high`.
     pub high: i64,
+    /// For severity `normal`.
     pub normal: i64,
+    /// For severity `low`.
     pub low: i64,
 }
 

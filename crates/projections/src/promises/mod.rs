@@ -1,0 +1,13 @@
+//! The question: what have we promised whom, by when.
+//!
+//! Promises: how a promise stands follows from when it was due and when it was fulfilled, so facts
+//! that arrive late give what they would have given in time; `kept` and `released` are final.
+//! The fold decides nothing: what a reaction has to record is answered by [`due`].
+
+pub mod due;
+mod fold;
+
+pub use fold::{Fulfilment, Promise, Standing, State};
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,13 @@
+//! The question: everything that happened with this customer, in order.
+//!
+//! One row per event of a holder, in the order `(occurred_at, position)`; the row knows the phase
+//! and what became of the fact, the log keeps the data.
+
+pub mod fold;
+pub(crate) mod recent;
+
+pub use fold::{Phase, State};
+pub(crate) use fold::{Row, row};
+
+#[cfg(test)]
+pub(crate) mod given;
