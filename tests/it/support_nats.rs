@@ -70,9 +70,8 @@ pub struct Bench {
 impl Bench {
     /// Starts both. `ack_wait` is short in tests that wait for it.
     pub async fn start(ack_wait: Duration) -> Self {
-        let program = tokio::task::spawn_blocking(|| {
-            locate(&Search { fetch: true, ..Search::default() })
-        });
+        let program =
+            tokio::task::spawn_blocking(|| locate(&Search { fetch: true, ..Search::default() }));
         let program = program.await.unwrap().unwrap_or_else(|error| panic!("{error}"));
         let folder = tempfile::tempdir().unwrap();
         let server = NatsServer::start(&program, NatsOptions::new(folder.path())).await.unwrap();
@@ -85,8 +84,17 @@ impl Bench {
         let (writer, appender) = Writer::new(log.db().clone(), clock.clone(), bell.clone(), 4_096);
         spawn(writer.run(CancellationToken::new()));
         let limits = ingest::stream::Limits { ack_wait, ..Default::default() };
-        let bench =
-            Self { folder, program, port, server: Some(server), log, bell, appender, clock, limits };
+        let bench = Self {
+            folder,
+            program,
+            port,
+            server: Some(server),
+            log,
+            bell,
+            appender,
+            clock,
+            limits,
+        };
         bench.repair().await;
         bench
     }

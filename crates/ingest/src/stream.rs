@@ -209,7 +209,7 @@ async fn consumer(
 }
 
 /// Fields that the server fills in for a consumer.
-const OWN: [&str; 4] = ["name", "max_waiting", "replay_policy", "num_replicas"];
+const OWN: [&str; 5] = ["name", "max_waiting", "replay_policy", "num_replicas", "metadata"];
 /// "stream not found", "consumer not found".
 const NOT_FOUND: [u64; 2] = [10_059, 10_014];
 
