@@ -29,6 +29,10 @@ pub fn of(outcome: &Result<Appended, AppendError>) -> Verdict {
             problem.receipt = Some((**original).clone());
             Verdict::Quarantine(Box::new(problem))
         }
+        // Events are handed over one by one, so this cannot be; if it were, waiting would not help.
+        Err(AppendError::IdTwice { .. }) => {
+            Verdict::Quarantine(Box::new(Problem::of(Code::EventIdConflict)))
+        }
         Err(AppendError::VersionConflict { expected, actual, .. }) => {
             Verdict::Quarantine(Box::new(Problem::new(
                 Code::VersionConflict,
