@@ -29,9 +29,9 @@ pub fn of(outcome: &Result<Appended, AppendError>) -> Verdict {
             problem.receipt = Some((**original).clone());
             Verdict::Quarantine(Box::new(problem))
         }
-        // Events are handed over one by one, so this cannot be; if it were, waiting would not help.
+        // One message is one request, so this cannot be; if it were, it would not get better.
         Err(AppendError::IdTwice { .. }) => {
-            Verdict::Quarantine(Box::new(Problem::of(Code::EventIdConflict)))
+            Verdict::Quarantine(Box::new(Problem::of(Code::BatchDuplicate)))
         }
         Err(AppendError::VersionConflict { expected, actual, .. }) => {
             Verdict::Quarantine(Box::new(Problem::new(

@@ -16,6 +16,7 @@ pub mod policies;
 pub mod dossier;
 pub mod agenda;
 pub mod runner;
+pub mod keeper;
 pub mod rebuild;
 pub mod parked;
 pub mod views;

@@ -25,7 +25,7 @@ use crate::agenda;
 use crate::dossier::{Dossier, Holder};
 use crate::entry::Entry;
 use crate::policies::{Book, Rules, table as policy_table};
-use crate::rows::{self, Key};
+use crate::rows::Key;
 use crate::{alerts, card, loyalty, neglect, parked, promises, timeline};
 
 /// Name of the checkpoint of the read models.
@@ -582,7 +582,7 @@ impl Work {
         }
         // The rows of this segment, if any were made before the holder was marked, are in here too.
         let own = key.1.clone();
-        self.timeline.retain(|it| it.holder() != &own || it.tenant() != &key.0);
+        self.timeline.retain(|it| it.holder != own || it.tenant != key.0);
         self.timeline.extend(rows);
         self.dossiers.insert(key.clone(), dossier);
         self.touched.insert(key.clone());
