@@ -1,3 +1,4 @@
 //! sapa
 
+pub mod demo;
 pub mod servers;
