@@ -107,11 +107,9 @@ fn customer(fact: &Fact) -> Option<Text> {
 
 fn identified(it: &customer::Identified) -> Text {
     let (en, id) = words::id_kind(it.id_kind);
-    let (checked, diperiksa) = if it.verified { (", verified", ", terverifikasi") } else { ("", "") };
-    Text::new(
-        format!("Identified by {en}{checked}"),
-        format!("Dikenali lewat {id}{diperiksa}"),
-    )
+    let (checked, diperiksa) =
+        if it.verified { (", verified", ", terverifikasi") } else { ("", "") };
+    Text::new(format!("Identified by {en}{checked}"), format!("Dikenali lewat {id}{diperiksa}"))
 }
 
 fn contact(fact: &Fact, zone: &TimeZone) -> Option<Text> {
