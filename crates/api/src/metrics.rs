@@ -178,7 +178,8 @@ impl Metrics {
     pub fn text(&self) -> String {
         let mut text = String::new();
         text::encode(&mut text, &self.registry).expect("writing to a string cannot fail");
-        text
+        // The library writes braces around no labels at all, which older readers stumble over.
+        text.replace("{} ", " ")
     }
 }
 
