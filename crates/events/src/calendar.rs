@@ -88,7 +88,7 @@ impl Calendar {
                 .windows(day, self.working_on(day))
                 .map(|(open, close)| close.min(b).duration_since(open.max(a)))
                 .filter(SignedDuration::is_positive)
-                .fold(SignedDuration::ZERO, jiff::SignedDuration::saturating_add);
+                .fold(SignedDuration::ZERO, SignedDuration::saturating_add);
             let Ok(next) = day.tomorrow() else { break };
             day = next;
         }

@@ -195,7 +195,9 @@ mod tests {
             let float = f64::from_bits(bits);
             prop_assume!(float.is_finite());
             let text = canonical(&json!(float));
-            prop_assert_eq!(text.parse::<f64>().expect("a number"), float);
+            let read: f64 = text.parse().expect("a number");
+            // Minus zero is the one double that loses its sign.
+            prop_assert_eq!((read + 0.0).to_bits(), (float + 0.0).to_bits());
         }
 
         #[test]

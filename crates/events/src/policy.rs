@@ -2,6 +2,7 @@
 //!
 //! Promises: version 1 of every policy is the one in `policy/default.toml`; a body that was read
 //! keeps every rule its type states; equal sets of policies serialise to equal bytes.
+//! `[team.<name>]`, `[venues.<id>]` and `[ritual.<name>]` are parts of one policy each.
 //! Refuses unknown members, wrong types and nonsense, all faults at once, each with its place.
 
 pub mod attention;
@@ -73,6 +74,12 @@ impl<T> Policy<T> {
     pub fn version(&self) -> u64 {
         self.published.version
     }
+
+    /// The instant from which it is in force.
+    #[must_use]
+    pub fn effective_from(&self) -> Timestamp {
+        self.published.effective_from
+    }
 }
 
 impl<T> Deref for Policy<T> {
@@ -86,8 +93,11 @@ impl<T> Deref for Policy<T> {
 /// A value for each tier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ByTier<T> {
+    /// For prospects.
     pub prospect: T,
+    /// For secondary customers.
     pub secondary: T,
+    /// For primary customers.
     pub primary: T,
 }
 

@@ -54,6 +54,7 @@ enum Known {
 }
 
 struct Compiled {
+    schema: Value,
     validator: Validator,
     known: Known,
 }
@@ -65,7 +66,8 @@ static COMPILED: LazyLock<BTreeMap<(Kind, u32), Compiled>> = LazyLock::new(|| {
     let compiled = |file: &files::File| {
         let schema = parsed(file);
         let validator = rules::options().build(&schema).expect("a test compiles every schema");
-        Compiled { validator, known: known(&schema, &schema) }
+        let known = known(&schema, &schema);
+        Compiled { schema, validator, known }
     };
     files::FILES.iter().map(|it| ((it.kind, it.version), compiled(it))).collect()
 });
@@ -107,7 +109,7 @@ pub fn validate(kind: Kind, version: u32, data: &Value) -> Vec<Finding> {
     let (patterns, others): (Vec<_>, Vec<_>) =
         errors.iter().partition(|it| it.kind().keyword() == "pattern");
     for error in others.into_iter().chain(patterns) {
-        let finding = rules::finding(error);
+        let finding = rules::finding(&compiled.schema, error);
         if findings.iter().all(|it| it.pointer != finding.pointer) {
             findings.push(finding);
         }

@@ -1,1 +1,31 @@
-//! projections
+//! Log → read models: one folder per question that an agent asks.
+//!
+//! Every projection has the same three files: `fold.rs` (pure: what a customer's facts add up to),
+//! `table.rs` (rows in) and `query.rs` (rows out). One runner carries them all, so all stand at the
+//! same position. What the folds remember of one customer is one [`Dossier`]; the tables beside it
+//! exist only to be asked. Nothing here appends to the log, sends anything, or knows what time it is.
+
+pub mod entry;
+pub mod timeline;
+pub mod card;
+pub mod loyalty;
+pub mod neglect;
+pub mod promises;
+pub mod alerts;
+pub mod policies;
+pub mod dossier;
+pub mod agenda;
+pub mod runner;
+pub mod rebuild;
+pub mod parked;
+pub mod views;
+mod rows;
+
+pub use dossier::{Dossier, Holder};
+pub use entry::Entry;
+pub use runner::{Runner, VIEWS_STEPS};
+pub use views::{Snapshot, Views};
+
+/// The names of the projections, in the order they are folded.
+pub const NAMES: [&str; 7] =
+    ["timeline", "card", "loyalty", "neglect", "promises", "alerts", "policies"];

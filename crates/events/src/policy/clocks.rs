@@ -62,8 +62,11 @@ pub enum ThanksFor {
 /// Working hours per severity of a complaint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BySeverity {
+    /// For severity `high`.
     pub high: i64,
+    /// For severity `normal`.
     pub normal: i64,
+    /// For severity `low`.
     pub low: i64,
 }
 

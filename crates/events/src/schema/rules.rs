@@ -81,7 +81,7 @@ fn unstorable(text: &str, at: &str) -> Option<Finding> {
     }
     // Characters are counted only where the bytes leave a doubt.
     (TEXT_CHARS_MAX < text.len() && TEXT_CHARS_MAX < text.chars().count())
-        .then(|| too_long(at.to_owned(), text, TEXT_CHARS_MAX as u64))
+        .then(|| too_long(at.to_owned(), text, TEXT_CHARS_MAX))
 }
 
 fn nul(at: &str) -> Finding {
@@ -93,7 +93,7 @@ fn nul(at: &str) -> Finding {
     )
 }
 
-fn too_long(at: String, text: &str, limit: u64) -> Finding {
+fn too_long(at: String, text: &str, limit: impl std::fmt::Display) -> Finding {
     let chars = text.chars().count();
     Finding::new(
         at,
@@ -108,8 +108,8 @@ pub(super) fn below(at: &str, name: &str) -> String {
     format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
-/// One error of the validator, as a finding.
-pub(super) fn finding(error: &ValidationError<'_>) -> Finding {
+/// One error of the validator, as a finding; `schema` is the one that was broken.
+pub(super) fn finding(schema: &Value, error: &ValidationError<'_>) -> Finding {
     let at = format!("/data{}", error.instance_path().as_str());
     let value = error.instance().as_ref();
     match error.kind() {
@@ -137,10 +137,11 @@ pub(super) fn finding(error: &ValidationError<'_>) -> Finding {
         }
         ValidationErrorKind::Format { format } => wrong_format(at, format, value),
         ValidationErrorKind::MinItems { .. } | ValidationErrorKind::MaxItems { .. } => {
-            wrong_count(at, error.kind())
+            outside(at, &limits(schema, error, "minItems", "maxItems"), (" elements", " unsur"))
         }
-        ValidationErrorKind::Minimum { limit } => outside(at, "≥", limit),
-        ValidationErrorKind::Maximum { limit } => outside(at, "≤", limit),
+        ValidationErrorKind::Minimum { .. } | ValidationErrorKind::Maximum { .. } => {
+            outside(at, &limits(schema, error, "minimum", "maximum"), ("", ""))
+        }
         ValidationErrorKind::Pattern { .. } => Finding::new(
             at,
             "bad_id",
@@ -185,21 +186,17 @@ fn wrong_type(at: String, wanted: &TypeKind, value: &Value) -> Finding {
     )
 }
 
-fn wrong_count(at: String, kind: &ValidationErrorKind) -> Finding {
-    match kind {
-        ValidationErrorKind::MaxItems { limit } => Finding::new(
-            at,
-            "range",
-            format!("must have at most {limit} elements"),
-            format!("paling banyak {limit} unsur"),
-        ),
-        _ => {
-            Finding::new(at, "range", "must have at least one element", "paling sedikit satu unsur")
-        }
-    }
+/// The least and the most that the broken part of the schema allows: `1 to 100000`, `1 to 10`.
+fn limits(schema: &Value, error: &ValidationError<'_>, least: &str, most: &str) -> [String; 2] {
+    let path = error.schema_path().as_str();
+    let part = path.rsplit_once('/').and_then(|(parent, _)| schema.pointer(parent));
+    // Every number in the schemas has both limits; a list without its own ends at 1,000 elements.
+    [(least, "0"), (most, "1000")].map(|(word, none)| {
+        part.and_then(|it| it.get(word)).map_or_else(|| none.to_owned(), ToString::to_string)
+    })
 }
 
-fn outside(at: String, sign: &str, limit: &Value) -> Finding {
+fn outside(at: String, [least, most]: &[String; 2], unit: (&str, &str)) -> Finding {
     if at.ends_with("/amount") {
         return Finding::new(
             at,
@@ -208,7 +205,12 @@ fn outside(at: String, sign: &str, limit: &Value) -> Finding {
             "jumlah uang adalah bilangan bulat 0 sampai 10^15, IDR dalam rupiah utuh",
         );
     }
-    Finding::new(at, "range", format!("must be {sign} {limit}"), format!("harus {sign} {limit}"))
+    Finding::new(
+        at,
+        "range",
+        format!("must be {least} to {most}{}", unit.0),
+        format!("harus {least} sampai {most}{}", unit.1),
+    )
 }
 
 fn wrong_format(at: String, format: &str, value: &Value) -> Finding {

@@ -204,6 +204,26 @@ fn each_fault_is_found_once_under_its_own_rule() {
 }
 
 #[test]
+fn a_finding_says_what_would_be_right() {
+    let told = |kind, data: Value| {
+        let findings = validate(kind, 1, &data);
+        findings.into_iter().map(|it| it.detail.en).collect::<Vec<_>>()
+    };
+    let arrived =
+        |party: i64| told(Kind::InteractionArrived, json!({"visit": "v", "party": party}));
+    assert_eq!(arrived(0), ["must be 1 to 100000"]);
+    assert_eq!(arrived(1_000_000), ["must be 1 to 100000"]);
+    let merged = json!({"absorbed": [], "reason": "same phone"});
+    assert_eq!(told(Kind::CustomerMerged, merged), ["must be 1 to 10 elements"]);
+    let mood = json!({"about": "complaint/k-1", "mood": "cross"});
+    assert_eq!(told(Kind::InteractionMessaged, mood), ["must be one of calm, upset, angry"]);
+    let text = json!({"visibility": "team", "text": "x".repeat(4_001)});
+    assert_eq!(told(Kind::InteractionNoted, text), ["has 4001 characters; the limit is 4000"]);
+    let party = json!({"visit": "v", "party": "two"});
+    assert_eq!(told(Kind::InteractionArrived, party), ["expected integer, got string"]);
+}
+
+#[test]
 fn references_words_and_lists_are_held_to_their_form() {
     let messaged = |about: &str| found(Kind::InteractionMessaged, &json!({ "about": about }));
     assert_eq!(messaged("weather/1"), one("/data/about", "bad_id"));
