@@ -42,12 +42,12 @@ pub async fn connect(
             .await
             .map_err(|error| Failure::file("read", path, &error))?;
     } else if let Some(path) = &login.nkey {
-        let seed = std::fs::read_to_string(path)
-            .map_err(|error| Failure::file("read", path, &error))?;
+        let seed =
+            std::fs::read_to_string(path).map_err(|error| Failure::file("read", path, &error))?;
         options = options.nkey(seed.trim().to_owned());
     } else if let Some(user) = &login.user {
-        options = options
-            .user_and_password(user.clone(), login.password.clone().unwrap_or_default());
+        options =
+            options.user_and_password(user.clone(), login.password.clone().unwrap_or_default());
     } else if let Some(token) = token.or(login.token.as_deref()) {
         options = options.token(token.to_owned());
     }

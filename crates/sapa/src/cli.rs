@@ -13,9 +13,11 @@ use crate::commands::{
 /// Records what happens between a business and its customers, and says what is owed to whom.
 #[derive(Debug, Parser)]
 #[command(name = "sapa", version, arg_required_else_help = true, max_term_width = 100)]
-#[command(after_help = "Begin with `sapa demo`. Exit codes: 0 done, 1 failed, 2 usage, 3 not found, \
+#[command(
+    after_help = "Begin with `sapa demo`. Exit codes: 0 done, 1 failed, 2 usage, 3 not found, \
                         4 invalid, 5 refused, 69 unavailable, 75 try again, 77 not allowed, \
-                        78 configuration, 130 interrupted.")]
+                        78 configuration, 130 interrupted."
+)]
 pub struct Cli {
     /// What every command understands.
     #[command(flatten)]

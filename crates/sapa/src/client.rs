@@ -85,7 +85,11 @@ impl Call {
     pub fn target(&self) -> String {
         let pairs: Vec<String> =
             self.query.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
-        if pairs.is_empty() { self.path.clone() } else { format!("{}?{}", self.path, pairs.join("&")) }
+        if pairs.is_empty() {
+            self.path.clone()
+        } else {
+            format!("{}?{}", self.path, pairs.join("&"))
+        }
     }
 }
 

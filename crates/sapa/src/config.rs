@@ -259,7 +259,11 @@ impl Config {
         let data_dir = PathBuf::from(values.text("data_dir").unwrap_or_default());
         let zone = values.text("time_zone").unwrap_or_default();
         TimeZone::get(&zone).map_err(|_| {
-            values.wrong("time_zone", "is no zone of the tz database", "write one such as Asia/Jakarta")
+            values.wrong(
+                "time_zone",
+                "is no zone of the tz database",
+                "write one such as Asia/Jakarta",
+            )
         })?;
         let lang = values.text("lang").unwrap_or_default();
         Ok(Self {
@@ -268,7 +272,8 @@ impl Config {
             time_zone: zone,
             database: database(&values, &data_dir)?,
             nats: nats(&values)?,
-            refuse_unknown_fields: values.text("events.unknown_fields").as_deref() == Some("refuse"),
+            refuse_unknown_fields: values.text("events.unknown_fields").as_deref()
+                == Some("refuse"),
             quarantine_max_age: values.optional_duration("quarantine.max_age"),
             writer_queue: values.size("writer.queue"),
             writer_batch: values.size("writer.batch"),

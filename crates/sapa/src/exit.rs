@@ -104,7 +104,11 @@ impl Failure {
 
     /// Something on our side went wrong; the message comes from below and is about no person.
     pub fn internal(error: impl fmt::Display) -> Self {
-        Self::new(Exit::Failed, error.to_string(), "Run it again with -v, and look at `sapa doctor`.")
+        Self::new(
+            Exit::Failed,
+            error.to_string(),
+            "Run it again with -v, and look at `sapa doctor`.",
+        )
     }
 
     /// A failed question to the database, for `map_err`.

@@ -69,7 +69,9 @@ impl Output {
                 items.iter().try_for_each(|it| self.bytes(it.to_string().as_bytes()))
             }
             (Format::Jsonl, None) => self.bytes(value.to_string().as_bytes()),
-            (Format::Csv, _) => self.csv(items.map_or(std::slice::from_ref(value), |it| it), columns),
+            (Format::Csv, _) => {
+                self.csv(items.map_or(std::slice::from_ref(value), |it| it), columns)
+            }
             (Format::Table, Some(items)) => {
                 self.text(&table::of_items(self, items, columns))?;
                 if let Some(cursor) = value.get("next_cursor").and_then(Value::as_str) {
@@ -134,12 +136,13 @@ impl Output {
     pub fn bytes(&self, bytes: &[u8]) -> Result<(), Failure> {
         let mut out = std::io::stdout().lock();
         let ending: &[u8] = if bytes.ends_with(b"\n") { b"" } else { b"\n" };
-        out.write_all(bytes).and_then(|()| out.write_all(ending)).and_then(|()| out.flush()).map_err(
-            |error| match error.kind() {
+        out.write_all(bytes)
+            .and_then(|()| out.write_all(ending))
+            .and_then(|()| out.flush())
+            .map_err(|error| match error.kind() {
                 std::io::ErrorKind::BrokenPipe => Failure::told(Exit::Done),
                 _ => Failure::internal(format!("standard output: {error}")),
-            },
-        )
+            })
     }
 
     /// Lines of text.

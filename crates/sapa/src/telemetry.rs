@@ -45,7 +45,9 @@ fn filter(level: &str, loud: Loudness) -> Result<EnvFilter, Failure> {
     };
     let is_word = ["off", "error", "warn", "info", "debug", "trace"].contains(&level);
     let directives = if is_word && loud.verbose < 2 {
-        format!("{level},sqlx=warn,async_nats=warn,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn")
+        format!(
+            "{level},sqlx=warn,async_nats=warn,hyper=warn,hyper_util=warn,reqwest=warn,rustls=warn"
+        )
     } else {
         level.to_owned()
     };

@@ -73,7 +73,10 @@ impl Alert {
                     .with("owner", owner)
                     .with("team", team)
                     .paged(&paging)
-                    .columns(&["alert", "kind", "severity", "state", "customer", "due_at", "owner", "sentence"])
+                    .columns(&[
+                        "alert", "kind", "severity", "state", "customer", "due_at", "owner",
+                        "sentence",
+                    ])
             }
             Self::Show { id } => Call::get(&["v1", "alerts", &id]),
             Self::Ack { id, until } => {

@@ -81,11 +81,11 @@ fn schema() -> Value {
         let last = parts.pop().unwrap_or_default();
         let mut at = &mut root;
         for part in parts {
-            let members = at["properties"].as_object_mut();
-            let Some(members) = members else { break };
-            at = members.entry(part).or_insert_with(|| {
-                json!({"type": "object", "additionalProperties": false, "properties": {}})
-            });
+            let group = &mut at["properties"][part];
+            if group.is_null() {
+                *group = json!({"type": "object", "additionalProperties": false, "properties": {}});
+            }
+            at = group;
         }
         at["properties"][last] = member(key);
     }
@@ -134,7 +134,8 @@ fn default(key: &Key) -> Option<Value> {
 /// Writes a file in which every line is a comment that can be taken out of it.
 fn init(session: &Session, file: &Path) -> Result<(), Failure> {
     use std::fmt::Write as _;
-    let mut text = String::from("# Sapa. Every key with its default; remove the # to change one.\n");
+    let mut text =
+        String::from("# Sapa. Every key with its default; remove the # to change one.\n");
     let mut group = "";
     for key in KEYS.iter().filter(|it| !it.later) {
         let (of, name) = key.name.rsplit_once('.').unwrap_or(("", key.name));

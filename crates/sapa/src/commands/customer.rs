@@ -66,7 +66,15 @@ impl Customer {
                 .with("owner", owner)
                 .with("team", team)
                 .paged(&paging)
-                .columns(&["customer", "name", "tier.tier", "owner", "team", "last_in.at", "last_out.at"]),
+                .columns(&[
+                    "customer",
+                    "name",
+                    "tier.tier",
+                    "owner",
+                    "team",
+                    "last_in.at",
+                    "last_out.at",
+                ]),
             Self::Show { id } => Call::get(&["v1", "customers", &id]),
             Self::Timeline { id, topic, from, to, paging } => {
                 Call::get(&["v1", "customers", &id, "timeline"])

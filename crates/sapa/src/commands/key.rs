@@ -64,8 +64,15 @@ impl Key {
                 ]);
                 Call::post(&["v1", "keys"], &body)
             }
-            Self::List => Call::get(&["v1", "keys"])
-                .columns(&["key_id", "name", "scopes", "sources", "actor", "created_at", "expires_at"]),
+            Self::List => Call::get(&["v1", "keys"]).columns(&[
+                "key_id",
+                "name",
+                "scopes",
+                "sources",
+                "actor",
+                "created_at",
+                "expires_at",
+            ]),
             Self::Revoke { id } => {
                 confirm(&session.globals, &format!("the key {id} stops working"))?;
                 Call::new(Method::DELETE, &["v1", "keys", &id])

@@ -97,7 +97,9 @@ fn version(session: &Session) -> Result<Exit, Failure> {
     let version = env!("CARGO_PKG_VERSION");
     match session.output.format {
         crate::cli::Format::Table => session.output.text(&format!("sapa {version}"))?,
-        _ => session.output.value(&json!({"name": "sapa", "version": version, "api": "v1"}), &[])?,
+        _ => {
+            session.output.value(&json!({"name": "sapa", "version": version, "api": "v1"}), &[])?
+        }
     }
     Ok(Exit::Done)
 }
@@ -149,9 +151,8 @@ fn confirm(globals: &Globals, what: &str) -> Result<(), Failure> {
     if globals.yes {
         return Ok(());
     }
-    let refuse = || {
-        Failure::new(Exit::Usage, format!("not done: {what}"), "Add --yes if you mean it.")
-    };
+    let refuse =
+        || Failure::new(Exit::Usage, format!("not done: {what}"), "Add --yes if you mean it.");
     if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return Err(refuse());
     }

@@ -44,7 +44,16 @@ impl Neglect {
                     .with("owner", owner)
                     .with("due_within", due_within)
                     .paged(&paging)
-                    .columns(&["customer", "name", "tier", "clock", "state", "last", "effective_due_at", "owner"])
+                    .columns(&[
+                        "customer",
+                        "name",
+                        "tier",
+                        "clock",
+                        "state",
+                        "last",
+                        "effective_due_at",
+                        "owner",
+                    ])
             }
         }
     }

@@ -74,7 +74,11 @@ impl Policy {
 /// The sections of a file, every one of them valid.
 fn checked(file: &Path) -> Result<Vec<(String, Value)>, Failure> {
     let invalid = |what: String| {
-        Failure::new(Exit::Invalid, what, "Compare with `sapa policy show NAME` and correct the file.")
+        Failure::new(
+            Exit::Invalid,
+            what,
+            "Compare with `sapa policy show NAME` and correct the file.",
+        )
     };
     let bytes = input(file)?;
     let text = String::from_utf8(bytes)
@@ -92,5 +96,9 @@ fn checked(file: &Path) -> Result<Vec<(String, Value)>, Failure> {
     if bodies.is_empty() {
         return Err(invalid(format!("{} holds no policy", file.display())));
     }
-    if faults.is_empty() { Ok(bodies.into_iter().collect()) } else { Err(invalid(faults.join("\n"))) }
+    if faults.is_empty() {
+        Ok(bodies.into_iter().collect())
+    } else {
+        Err(invalid(faults.join("\n")))
+    }
 }

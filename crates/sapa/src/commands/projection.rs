@@ -66,14 +66,24 @@ impl Projection {
     pub async fn run(self, session: &Session) -> Result<Exit, Failure> {
         let action = |name: &str, verb: &str| act(&["v1", "projections", name, verb], &json!({}));
         let call = match self {
-            Self::List => Call::get(&["v1", "projections"])
-                .columns(&["name", "state", "generation", "position", "lag", "caught_up", "parked_customers"]),
+            Self::List => Call::get(&["v1", "projections"]).columns(&[
+                "name",
+                "state",
+                "generation",
+                "position",
+                "lag",
+                "caught_up",
+                "parked_customers",
+            ]),
             Self::Status { name } => Call::get(&["v1", "projections", &name]),
             Self::Rebuild { name } => return rebuild(session, &name).await,
             Self::Swap { name } => action(&name, "swap"),
             Self::Rollback { name } => action(&name, "rollback"),
             Self::Retire { name } => {
-                confirm(&session.globals, &format!("the build of {name} before the live one is deleted"))?;
+                confirm(
+                    &session.globals,
+                    &format!("the build of {name} before the live one is deleted"),
+                )?;
                 action(&name, "retire")
             }
             Self::Pause { name } => action(&name, "pause"),
@@ -121,7 +131,8 @@ async fn rebuild(session: &Session, name: &str) -> Result<Exit, Failure> {
                     return Ok(Exit::Failed);
                 }
                 Some(it) => {
-                    let number = |name: &str| it.get(name).and_then(Value::as_i64).unwrap_or_default();
+                    let number =
+                        |name: &str| it.get(name).and_then(Value::as_i64).unwrap_or_default();
                     let (at, target) = (number("position"), number("target"));
                     session.output.note(&format!("{name}: {at} of {target}"));
                 }

@@ -54,7 +54,15 @@ impl Quarantine {
                 .with("source", source)
                 .with("state", state)
                 .paged(&paging)
-                .columns(&["quarantine_id", "code", "subject", "source", "event_id", "received_at", "state"]),
+                .columns(&[
+                    "quarantine_id",
+                    "code",
+                    "subject",
+                    "source",
+                    "event_id",
+                    "received_at",
+                    "state",
+                ]),
             Self::Show { id } => Call::get(&["v1", "quarantine", &id]),
             Self::Retry { id: Some(id), .. } => retry(&id),
             Self::Retry { id: None, .. } => return retry_all(session).await,
@@ -77,7 +85,8 @@ async fn retry_all(session: &Session) -> Result<Exit, Failure> {
     let mut cursor: Option<String> = None;
     let mut worst = Exit::Done;
     loop {
-        let page = Call::get(&["v1", "quarantine"]).with("state", Some("open")).with("limit", Some(500));
+        let page =
+            Call::get(&["v1", "quarantine"]).with("state", Some("open")).with("limit", Some(500));
         let answer = client.call(&page.with("cursor", cursor.as_ref())).await?;
         if answer.exit() != Exit::Done {
             return session.output.answer(&answer, &[]);

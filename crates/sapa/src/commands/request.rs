@@ -22,7 +22,10 @@ pub struct Request {
 impl Request {
     /// Asks.
     pub async fn run(self, session: &Session) -> Result<Exit, Failure> {
-        let is_word = |it: &str| !it.is_empty() && it.bytes().all(|it| it.is_ascii_lowercase() || it == b'_' || it == b'-');
+        let is_word = |it: &str| {
+            !it.is_empty()
+                && it.bytes().all(|it| it.is_ascii_lowercase() || it == b'_' || it == b'-')
+        };
         let fits = self.operation.split_once('.').is_some_and(|(a, b)| is_word(a) && is_word(b));
         if !fits {
             return Err(Failure::new(

@@ -112,13 +112,18 @@ fn check(session: &Session, revision: &str) -> Result<Exit, Failure> {
     })?;
     for it in schema::catalogue() {
         let name = file_name(it);
-        let Some(old) = git(&["show", &format!("{revision}:schemas/events/{name}")]) else { continue };
-        let (Ok(old), Ok(new)) = (serde_json::from_slice(&old), serde_json::from_str(it.text)) else {
+        let Some(old) = git(&["show", &format!("{revision}:schemas/events/{name}")]) else {
+            continue;
+        };
+        let (Ok(old), Ok(new)) = (serde_json::from_slice(&old), serde_json::from_str(it.text))
+        else {
             continue;
         };
         compared += 1;
         let found = schema::compatibility(&old, &new);
-        breaks.extend(found.into_iter().map(|it| json!({"schema": name, "break": format!("{it:?}")})));
+        breaks.extend(
+            found.into_iter().map(|it| json!({"schema": name, "break": format!("{it:?}")})),
+        );
     }
     session.output.note(&format!("{compared} schemas compared with {revision}"));
     if breaks.is_empty() {

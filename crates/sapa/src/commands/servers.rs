@@ -33,7 +33,10 @@ impl Servers {
     pub fn run(self, session: &Session) -> Result<Exit, Failure> {
         match self {
             Self::List => {
-                let found = [locate(session, Server::Nats, false), locate(session, Server::Postgres, false)];
+                let found = [
+                    locate(session, Server::Nats, false),
+                    locate(session, Server::Postgres, false),
+                ];
                 let missing = found.iter().any(Result::is_err);
                 let lines: Vec<_> = [Kind::Nats, Kind::Postgres]
                     .into_iter()
@@ -65,9 +68,8 @@ fn locate(session: &Session, server: Server, fetch: bool) -> Result<(String, Str
             Ok((path.display().to_string(), version))
         }
         Server::Postgres => {
-            let search = postgres::Search { fetch, quiet, ..postgres::Search::default() };
-            let path = postgres::locate(&search)?;
-            Ok((path.display().to_string(), String::new()))
+            let found = postgres::locate(fetch)?;
+            Ok((found.bin.display().to_string(), found.major.to_string()))
         }
     }
 }

@@ -48,7 +48,8 @@ impl Session {
         let no_color = globals.no_color || from.variables.contains_key("NO_COLOR");
         let loud = Loudness { quiet: globals.quiet, verbose: globals.verbose };
         let is_default = config.origin("log.level") == Some(&crate::config::Origin::Default);
-        let level = if profile == Profile::CommandLine && is_default { "warn" } else { &config.log_level };
+        let level =
+            if profile == Profile::CommandLine && is_default { "warn" } else { &config.log_level };
         telemetry::start(level, &config.log_format, !no_color, loud)?;
         let output = Output {
             format: Output::format_of(globals.output, globals.json),
@@ -100,7 +101,9 @@ impl Session {
     #[must_use]
     pub fn completed(&self, call: Call) -> Call {
         if call.method == Method::GET {
-            return call.with("tz", self.globals.tz.as_ref()).with("wait", self.globals.wait.as_ref());
+            return call
+                .with("tz", self.globals.tz.as_ref())
+                .with("wait", self.globals.wait.as_ref());
         }
         call
     }
@@ -138,9 +141,7 @@ impl Session {
         let listens = |it: &PathBuf| {
             Instance::read(it).is_some_and(|it| it.http.as_deref() == Some(self.server()))
         };
-        folders()
-            .find(listens)
-            .or_else(|| folders().find(|it| it.join("admin.key").is_file()))
+        folders().find(listens).or_else(|| folders().find(|it| it.join("admin.key").is_file()))
     }
 
     /// A new id for something this command makes.

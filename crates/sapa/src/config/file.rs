@@ -78,8 +78,9 @@ impl File<'_> {
                 Err(self.fault(at, fault, remedy))
             }
             (Some(key), value) => {
-                let setting = setting(key.sort, value)
-                    .map_err(|(fault, remedy)| self.fault(at, format!("`{full}` {fault}"), remedy))?;
+                let setting = setting(key.sort, value).map_err(|(fault, remedy)| {
+                    self.fault(at, format!("`{full}` {fault}"), remedy)
+                })?;
                 found.push((key, Resolved { setting, origin: self.origin(at) }));
                 Ok(())
             }

@@ -148,7 +148,11 @@ fn foreign(from: &Surroundings) -> Result<Vec<(&'static Key, Resolved)>, ConfigE
         let origin = Origin::Variable("PORT".to_owned());
         if port.parse::<u16>().is_err() {
             let remedy = "write a number from 1 to 65535, or unset it".to_owned();
-            return Err(ConfigError { place: origin.to_string(), fault: "is no port".to_owned(), remedy });
+            return Err(ConfigError {
+                place: origin.to_string(),
+                fault: "is no port".to_owned(),
+                remedy,
+            });
         }
         found.push((key, read(key, &format!("127.0.0.1:{port}"), origin)?));
     }

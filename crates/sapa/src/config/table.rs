@@ -39,7 +39,12 @@ const fn secret(name: &'static str, meaning: &'static str) -> Key {
     Key { secret: true, ..key(name, Text, "", meaning) }
 }
 
-const fn later(name: &'static str, sort: Sort, default: &'static str, meaning: &'static str) -> Key {
+const fn later(
+    name: &'static str,
+    sort: Sort,
+    default: &'static str,
+    meaning: &'static str,
+) -> Key {
     Key { later: true, ..key(name, sort, default, meaning) }
 }
 
@@ -62,6 +67,7 @@ pub const KEYS: &[Key] = &[
     key("tenant", Text, "main", "the tenant when a request does not say"),
     key("lang", OneOf(&["en", "id"]), "en", "the language when a request does not say"),
     key("time_zone", Text, "Asia/Jakarta", "the zone when a request does not say"),
+    key("roles", Words(ROLES), "all", "what this process does"),
     secret("database.url", "sqlite:<folder>/log.db (default: in data_dir) or postgres://…"),
     key("database.pool_max", Count(1, 1_000), "8", "connections for reading"),
     key("database.acquire_timeout", Duration, "2s", "how long a question waits for a connection"),
@@ -80,10 +86,6 @@ pub const KEYS: &[Key] = &[
     secret("nats.password", "the user's password"),
     secret("nats.token", "a token"),
     key("nats.tls_ca", Path, "", "certificates to trust"),
-    key("nats.ingest.creds", Path, "", "credentials of the recording connection"),
-    key("nats.relay.creds", Path, "", "credentials of the publishing connection"),
-    key("nats.api.creds", Path, "", "credentials of the answering connection"),
-    key("nats.setup.creds", Path, "", "credentials of `sapa setup`"),
     key("nats.monitor_url", Text, "", "where the server says how it is configured"),
     key("nats.accept_lazy_sync", Flag, "false", "accept a server that writes to disk late"),
     key("nats.replicas", Count(1, 5), "1", "copies of each stream"),
@@ -98,6 +100,10 @@ pub const KEYS: &[Key] = &[
     key("nats.require_token", Flag, "false", "requests over NATS need a key"),
     key("nats.default_scopes", Scopes, AGENT, "scopes of a request without a key"),
     key("nats.required_ready", Flag, "false", "not ready while NATS is away"),
+    key("nats.ingest.creds", Path, "", "credentials of the recording connection"),
+    key("nats.relay.creds", Path, "", "credentials of the publishing connection"),
+    key("nats.api.creds", Path, "", "credentials of the answering connection"),
+    key("nats.setup.creds", Path, "", "credentials of `sapa setup`"),
     key(
         "events.unknown_fields",
         OneOf(&["keep", "refuse"]),
@@ -135,8 +141,12 @@ pub const KEYS: &[Key] = &[
     later("alertmanager.resend", Duration, "1m", "how often they are posted again"),
     key("shutdown.grace", Duration, "10s", "how long a stop may take"),
     key("log.level", Text, "info", "a level, or directives such as info,store=debug"),
-    key("log.format", OneOf(&["auto", "text", "json"]), "auto", "text on a terminal, otherwise JSON"),
-    key("roles", Words(ROLES), "all", "what this process does"),
+    key(
+        "log.format",
+        OneOf(&["auto", "text", "json"]),
+        "auto",
+        "text on a terminal, otherwise JSON",
+    ),
 ];
 
 /// Variables of others that count when ours is not set.

@@ -67,7 +67,10 @@ fn an_unknown_key_is_refused_with_its_place_and_the_nearest_name() {
     assert!(text.contains("sapa.toml:3:2: unknown key `htpp`"), "{text}");
     let (_folder, from) = with_file("[http]\n  adr = \"127.0.0.1:1\"\n");
     let text = refused(&from);
-    assert!(text.contains("sapa.toml:2:3: unknown key `http.adr`; did you mean `http.addr`?"), "{text}");
+    assert!(
+        text.contains("sapa.toml:2:3: unknown key `http.adr`; did you mean `http.addr`?"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -60,12 +60,20 @@ impl Sort {
             Self::Flag => match text {
                 "true" | "1" | "yes" | "on" => Ok(Setting::Flag(true)),
                 "false" | "0" | "no" | "off" => Ok(Setting::Flag(false)),
-                _ => Err(("is neither true nor false".to_owned(), "write true or false".to_owned())),
+                _ => {
+                    Err(("is neither true nor false".to_owned(), "write true or false".to_owned()))
+                }
             },
             Self::Count(min, max) => match text.parse() {
                 Ok(number) if (min..=max).contains(&number) => Ok(Setting::Count(number)),
-                Ok(_) => Err((format!("lies outside {min} to {max}"), format!("write a number from {min} to {max}"))),
-                Err(_) => Err(("is not a whole number".to_owned(), format!("write a number from {min} to {max}"))),
+                Ok(_) => Err((
+                    format!("lies outside {min} to {max}"),
+                    format!("write a number from {min} to {max}"),
+                )),
+                Err(_) => Err((
+                    "is not a whole number".to_owned(),
+                    format!("write a number from {min} to {max}"),
+                )),
             },
             Self::Duration => duration(text).map(Setting::Duration).ok_or_else(|| {
                 let remedy = "write digits and ms, s, m, h or d, such as 500ms or 7d";
@@ -90,7 +98,10 @@ impl Sort {
                 Ok(Setting::Texts(items))
             }
             Self::Scopes => match items.iter().find(|it| !super::is_word(it)) {
-                Some(it) => Err((format!("`{it}` is no scope"), "write scopes such as timeline:read".to_owned())),
+                Some(it) => Err((
+                    format!("`{it}` is no scope"),
+                    "write scopes such as timeline:read".to_owned(),
+                )),
                 None => Ok(Setting::Texts(items)),
             },
             Self::Texts => Ok(Setting::Texts(items)),

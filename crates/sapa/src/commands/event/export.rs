@@ -23,7 +23,8 @@ pub(super) async fn export(session: &Session, after: u64, to: &Path) -> Result<E
         )),
     };
     let client = session.client()?;
-    let mut call = Call::get(&["v1", "events"]).with("after", Some(after)).with("limit", Some(PAGE));
+    let mut call =
+        Call::get(&["v1", "events"]).with("after", Some(after)).with("limit", Some(PAGE));
     let (mut written, mut last) = (0_u64, after);
     loop {
         let answer = client.call(&call).await?;
@@ -33,8 +34,9 @@ pub(super) async fn export(session: &Session, after: u64, to: &Path) -> Result<E
         let page = answer.json();
         for event in page.get("items").and_then(Value::as_array).into_iter().flatten() {
             match &mut file {
-                Some(file) => writeln!(file, "{event}")
-                    .map_err(|error| Failure::file("write", to, &error))?,
+                Some(file) => {
+                    writeln!(file, "{event}").map_err(|error| Failure::file("write", to, &error))?
+                }
                 None => session.output.text(&event.to_string())?,
             }
             written += 1;

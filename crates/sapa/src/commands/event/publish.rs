@@ -137,11 +137,11 @@ async fn over_nats(session: &Session, bytes: &[u8]) -> Result<Exit, Failure> {
     let invalid = |what: &str| {
         Failure::new(Exit::Invalid, what, "Over NATS goes one structured event at a time.")
     };
-    let event: Value = serde_json::from_slice(bytes).map_err(|_| invalid("the event is not JSON"))?;
+    let event: Value =
+        serde_json::from_slice(bytes).map_err(|_| invalid("the event is not JSON"))?;
     let text = |name: &str| event.get(name).and_then(Value::as_str).unwrap_or_default();
-    let kind = Kind::parse_type(text("type"))
-        .map_err(|_| invalid("the event's type is not known"))?
-        .0;
+    let kind =
+        Kind::parse_type(text("type")).map_err(|_| invalid("the event's type is not known"))?.0;
     let tenant: &Tenant = &session.config.tenant;
     let subject = events::subject::ingress(tenant, kind);
     if session.globals.dry_run {

@@ -73,12 +73,15 @@ async fn follow(
 /// Prints one message of the stream, if it is an event.
 fn tell(session: &Session, message: &str, seen: &mut Option<String>) -> Result<(), Failure> {
     let field = |name: &str| {
-        message.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::trim_start))
+        message
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':').map(str::trim_start))
     };
     if let Some(id) = field("id") {
         *seen = Some(id.to_owned());
     }
-    let Some(data) = field("data").filter(|_| field("event").is_some_and(|it| it.contains('.'))) else {
+    let Some(data) = field("data").filter(|_| field("event").is_some_and(|it| it.contains('.')))
+    else {
         return Ok(());
     };
     if session.output.format != Format::Table {
@@ -93,5 +96,9 @@ fn tell(session: &Session, message: &str, seen: &mut Option<String>) -> Result<(
     let kind = text("type");
     let kind = kind.trim_start_matches("sapa.");
     let data = event.get("data").map_or_else(String::new, Value::to_string);
-    session.output.text(&format!("{time}  {:>8}  {kind}  {}  {data}", text("position"), text("subject")))
+    session.output.text(&format!(
+        "{time}  {:>8}  {kind}  {}  {data}",
+        text("position"),
+        text("subject")
+    ))
 }
