@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::cloudevents::{Sender, media_type};
-use crate::envelope::{Attributes, CLOCK_SUSPECT_AFTER, Channel, FUTURE_MAX, LATE_AFTER, Warning};
+use crate::envelope::{Attributes, CLOCK_SUSPECT_AFTER, Channel, FUTURE_MAX, LATE_AFTER, OLD_DAYS_MAX, Warning};
 use crate::id::{
     Actor, CustomerId, EventId, EventRef, IdError, Source, looks_like_a_mobile_number,
 };
@@ -23,8 +23,6 @@ pub(crate) const EXTENSIONS_MAX: usize = 16;
 pub(crate) const EXTENSION_BYTES_MAX: usize = 4_096;
 /// Characters of a correlation, causation or trace attribute.
 pub(crate) const THREAD_CHARS_MAX: usize = 512;
-/// How far back a fact may lie that is not `imported`, in days: 20 years.
-pub(crate) const OLD_DAYS_MAX: i64 = 7_305;
 
 /// Attributes that only Sapa sets.
 const OURS: [&str; 4] = ["stream", "streamversion", "recordedat", "position"];

@@ -22,6 +22,9 @@ pub const CLOCK_SUSPECT_AFTER: SignedDuration = SignedDuration::from_mins(5);
 /// A fact from further ahead than this is refused.
 pub const FUTURE_MAX: SignedDuration = SignedDuration::from_hours(24);
 
+/// How far back a fact may lie that is not `imported`, in days: 20 years.
+pub const OLD_DAYS_MAX: i64 = 7_305;
+
 /// The way a contact took.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -1,1 +1,386 @@
-//! ingest
+//! NATS → log: pull, read, record, acknowledge. Nothing else.
+//!
+//! Promises: a message is acknowledged after its event is recorded or quarantined, never before;
+//! events enter the log in the order of `SAPA_IN`, over a take-over too; nothing is dropped while the
+//! database is away. De-duplication rests on the event's id alone, never on a stream sequence.
+
+mod append;
+pub mod counters;
+pub mod decode;
+mod notice;
+mod pull;
+mod record;
+pub mod step;
+pub mod stream;
+pub mod verdict;
+mod wire;
+
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::jetstream::Context;
+use events::id::Tenant;
+use events::time::Clock;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use store::{Appender, Log};
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+pub use counters::Counters;
+pub use decode::{TenantSettings, Tenants};
+
+use crate::pull::{Pull, Standing};
+use crate::record::{Chunk, Recorder};
+use crate::step::{Delivery, Sorter};
+use crate::stream::BATCH_MAX;
+use crate::wire::{Answer, Answers, Taken};
+
+/// Messages pending and none delivered for this long: the pull is set up again.
+pub const STALLED_AFTER: Duration = Duration::from_secs(30);
+/// Missed heartbeats in a row after which the pull is set up again.
+const MISSED_MAX: u32 = 3;
+/// While a chunk is being committed, the next is begun once this many messages wait.
+const AHEAD_MIN: usize = 128;
+/// Pause before a pull that failed is opened again; it doubles.
+const REOPEN_FIRST: Duration = Duration::from_millis(100);
+/// The longest of these pauses.
+const REOPEN_LONGEST: Duration = Duration::from_secs(5);
+
+/// The task that takes messages off `SAPA_IN`.
+#[derive(Debug)]
+pub struct Ingest {
+    context: Context,
+    recorder: Recorder,
+    tenants: watch::Receiver<Tenants>,
+    counters: Arc<Counters>,
+    clock: Arc<dyn Clock>,
+    ack_wait: Duration,
+}
+
+/// What [`Ingest`] works with.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// The connection that pulls, with a request timeout set.
+    pub context: Context,
+    /// The way into the log.
+    pub appender: Appender,
+    /// The log, for quarantine and for finding out whether the database answers.
+    pub log: Log,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// The tenants there are.
+    pub tenants: watch::Receiver<Tenants>,
+    /// Whose quarantine takes messages whose subject names no possible tenant.
+    pub home: Tenant,
+    /// Where the numbers go.
+    pub counters: Arc<Counters>,
+    /// `nats.ack_wait`, as the consumer has it.
+    pub ack_wait: Duration,
+}
+
+impl Ingest {
+    /// A task that has not started.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        let recorder = Recorder {
+            appender: parts.appender,
+            log: parts.log,
+            clock: Arc::clone(&parts.clock),
+            answers: Answers::new(parts.context.client()),
+            counters: Arc::clone(&parts.counters),
+            home: parts.home,
+        };
+        Self {
+            context: parts.context,
+            recorder,
+            tenants: parts.tenants,
+            counters: parts.counters,
+            clock: parts.clock,
+            ack_wait: parts.ack_wait,
+        }
+    }
+
+    /// Runs until asked to stop; then finishes the commit and gives back what is not committed.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut ticks = interval((self.ack_wait / 3).min(Duration::from_secs(1)));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut flow = Flow::new(self, stop.clone());
+        loop {
+            let event = tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                // Nothing is left over unless somebody says stop, and that is the arm above.
+                _ = maybe(&mut flow.committing) => Event::Committed,
+                it = maybe(&mut flow.asking) => Event::Asked(it),
+                it = next(&mut flow.source) => it,
+                _ = ticks.tick() => Event::Tick,
+            };
+            flow.handle(event).await;
+            flow.advance();
+        }
+        flow.finish().await;
+    }
+}
+
+/// Where deliveries come from.
+enum Source {
+    Opening(BoxFuture<'static, Result<Box<Pull>, async_nats::Error>>),
+    Open(Box<Pull>),
+}
+
+/// What the loop woke up for.
+enum Event {
+    Opened(Result<Box<Pull>, async_nats::Error>),
+    Arrived(Option<Result<Delivery<Taken>, async_nats::Error>>),
+    Committed,
+    Asked(Result<Standing, async_nats::Error>),
+    Tick,
+}
+
+async fn next(source: &mut Source) -> Event {
+    match source {
+        Source::Opening(it) => Event::Opened(it.await),
+        Source::Open(it) => Event::Arrived(it.next().await),
+    }
+}
+
+/// The result of a future that may be there, which is then gone.
+async fn maybe<T>(slot: &mut Option<BoxFuture<'static, T>>) -> T {
+    match slot {
+        Some(it) => {
+            let result = it.await;
+            *slot = None;
+            result
+        }
+        None => pending().await,
+    }
+}
+
+/// Everything between the pull and the log.
+struct Flow {
+    ingest: Ingest,
+    stop: CancellationToken,
+    source: Source,
+    reopen_pause: Duration,
+    missed: u32,
+    incarnation: Timestamp,
+    highest: u64,
+    sorter: Sorter<Taken>,
+    /// Read ahead, while another chunk is being committed.
+    ahead: Option<Chunk>,
+    /// The chunk being committed, for asking the broker to be patient.
+    in_work: Arc<[Taken]>,
+    committing: Option<BoxFuture<'static, Vec<Taken>>>,
+    asking: Option<BoxFuture<'static, Result<Standing, async_nats::Error>>>,
+    /// The question is whether the pull stands still.
+    suspects_stall: bool,
+    last_arrival: Instant,
+    last_progress: Instant,
+}
+
+impl Flow {
+    fn new(ingest: Ingest, stop: CancellationToken) -> Self {
+        let now = Instant::now();
+        Self {
+            source: Source::Opening(pull::open(ingest.context.clone()).boxed()),
+            sorter: Sorter::new(ingest.ack_wait),
+            ingest,
+            stop,
+            reopen_pause: REOPEN_FIRST,
+            missed: 0,
+            incarnation: Timestamp::UNIX_EPOCH,
+            highest: 0,
+            ahead: None,
+            in_work: Arc::from([]),
+            committing: None,
+            asking: None,
+            suspects_stall: false,
+            last_arrival: now,
+            last_progress: now,
+        }
+    }
+
+    async fn handle(&mut self, event: Event) {
+        match event {
+            Event::Opened(Ok(pull)) => self.opened(pull),
+            Event::Opened(Err(error)) => {
+                tracing::warn!(%error, "cannot pull from SAPA_IN; `sapa doctor` says why");
+                self.reopen();
+            }
+            Event::Arrived(Some(Ok(it))) => self.arrived(it),
+            Event::Arrived(Some(Err(error))) => self.failed(&error),
+            Event::Arrived(None) => {
+                tracing::warn!("the pull on SAPA_IN has ended");
+                self.reopen();
+            }
+            Event::Committed => self.in_work = Arc::from([]),
+            Event::Asked(it) => self.asked(it),
+            Event::Tick => self.tick().await,
+        }
+    }
+
+    fn opened(&mut self, pull: Box<Pull>) {
+        if pull.incarnation != self.incarnation {
+            // What was held is of a stream that is gone; its sequences mean nothing here.
+            self.sorter = Sorter::new(self.ingest.ack_wait);
+            self.incarnation = pull.incarnation;
+            self.highest = 0;
+        } else if pull.last_sequence < self.highest {
+            tracing::error!(
+                seen = self.highest,
+                found = pull.last_sequence,
+                "broker_rollback: SAPA_IN has lost its tail"
+            );
+            Counters::add(&self.ingest.counters.broker_rollbacks, 1);
+            self.highest = pull.last_sequence;
+        }
+        self.missed = 0;
+        self.last_arrival = Instant::now();
+        self.source = Source::Open(pull);
+    }
+
+    /// Takes a delivery, and whatever else has arrived by now.
+    fn arrived(&mut self, first: Delivery<Taken>) {
+        let now = Instant::now();
+        let mut taken = 1;
+        let mut closed = self.take(first, now);
+        while taken < BATCH_MAX
+            && let Source::Open(pull) = &mut self.source
+            && let Some(Some(it)) = pull.next().now_or_never()
+        {
+            match it {
+                Ok(it) => closed |= self.take(it, now),
+                Err(error) => return self.failed(&error),
+            }
+            taken += 1;
+        }
+        (self.missed, self.reopen_pause, self.last_arrival) = (0, REOPEN_FIRST, now);
+        Counters::add(&self.ingest.counters.pulled, taken);
+        self.ingest.counters.active(self.ingest.clock.now());
+        if closed {
+            Counters::add(&self.ingest.counters.takeovers, 1);
+            // An answer to an older question would be about another moment.
+            self.asking = None;
+            self.ask();
+        }
+    }
+
+    fn take(&mut self, it: Delivery<Taken>, now: Instant) -> bool {
+        if it.redelivered {
+            Counters::add(&self.ingest.counters.redelivered, 1);
+        }
+        self.highest = self.highest.max(it.stream_sequence);
+        self.sorter.arrive(it, now)
+    }
+
+    /// A missed heartbeat is a hint, three are a reason; anything else is a reason at once.
+    fn failed(&mut self, error: &async_nats::Error) {
+        self.missed += 1;
+        tracing::debug!(%error, missed = self.missed, "the pull on SAPA_IN stumbled");
+        if MISSED_MAX <= self.missed {
+            self.reopen();
+        }
+    }
+
+    /// Drops the pull and opens another after a pause.
+    fn reopen(&mut self) {
+        Counters::add(&self.ingest.counters.pull_rebuilds, 1);
+        let pause = self.reopen_pause;
+        self.reopen_pause = (pause * 2).min(REOPEN_LONGEST);
+        let context = self.ingest.context.clone();
+        self.asking = None;
+        self.source = Source::Opening(
+            async move {
+                tokio::time::sleep(pause).await;
+                pull::open(context).await
+            }
+            .boxed(),
+        );
+    }
+
+    fn ask(&mut self) {
+        if let (Source::Open(pull), None) = (&self.source, &self.asking) {
+            self.asking = Some(pull::ask(pull.consumer.clone()).boxed());
+        }
+    }
+
+    fn asked(&mut self, it: Result<Standing, async_nats::Error>) {
+        let stall = std::mem::take(&mut self.suspects_stall);
+        let standing = match it {
+            Ok(it) => it,
+            Err(error) => {
+                tracing::debug!(%error, "the consumer did not say how it stands");
+                return;
+            }
+        };
+        self.sorter.learn(standing.known);
+        let ours = standing.pinned.is_none() || standing.pinned.as_deref() == self.sorter.pin();
+        if stall && ours && 0 < standing.waiting && STALLED_AFTER <= self.last_arrival.elapsed() {
+            tracing::warn!(
+                waiting = standing.waiting,
+                "the pull on SAPA_IN stands still and is set up again"
+            );
+            self.reopen();
+        }
+    }
+
+    async fn tick(&mut self) {
+        if self.sorter.is_closed() {
+            self.ask();
+        } else if STALLED_AFTER <= self.last_arrival.elapsed() {
+            self.suspects_stall = true;
+            self.ask();
+        }
+        if self.ingest.ack_wait / 3 <= self.last_progress.elapsed() {
+            self.last_progress = Instant::now();
+            for it in self.in_hand() {
+                self.ingest.recorder.answers.give(Some(it), Answer::Progress).await;
+            }
+        }
+    }
+
+    fn in_hand(&self) -> impl Iterator<Item = &Taken> {
+        let ahead = self.ahead.iter().flat_map(|it| it.messages.iter());
+        self.in_work.iter().chain(ahead).chain(self.sorter.held())
+    }
+
+    /// Moves what is in order towards the log: one chunk committing, one read ahead.
+    fn advance(&mut self) {
+        let wanted = self.committing.is_none() || AHEAD_MIN <= self.sorter.len();
+        if self.ahead.is_none() && wanted {
+            let messages = self.sorter.release(BATCH_MAX, Instant::now());
+            if !messages.is_empty() {
+                let tenants = Arc::clone(&self.ingest.tenants.borrow());
+                let now = self.ingest.clock.now();
+                self.ahead = Some(Chunk::new(messages, tenants, self.incarnation, now));
+            }
+        }
+        if self.committing.is_none()
+            && let Some(chunk) = self.ahead.take()
+        {
+            self.in_work = Arc::clone(&chunk.messages);
+            let recorder = self.ingest.recorder.clone();
+            let work = recorder.record(chunk, self.incarnation, self.stop.clone());
+            self.committing = Some(work.boxed());
+        }
+    }
+
+    /// Waits for the commit, then gives back everything that is not committed.
+    async fn finish(mut self) {
+        let mut left = match self.committing.take() {
+            Some(it) => it.await,
+            None => Vec::new(),
+        };
+        left.extend(self.ahead.iter().flat_map(|it| it.messages.iter().cloned()));
+        left.extend(self.sorter.drain());
+        let answers = &self.ingest.recorder.answers;
+        for it in &left {
+            answers.give(Some(it), Answer::Nak).await;
+        }
+        answers.flush().await;
+    }
+}

@@ -71,6 +71,8 @@ pub struct Seen {
     pub position: i64,
     /// The highest position of any of them.
     pub newest: i64,
+    /// When the newest of them was recorded.
+    pub recorded_at: Option<Timestamp>,
     /// How many there are.
     pub count: i64,
 }
@@ -106,6 +108,7 @@ impl Dossier {
         self.seen.at = Some(entry.at());
         self.seen.position = entry.event.position;
         self.seen.newest = self.seen.newest.max(entry.event.position);
+        self.seen.recorded_at = self.seen.recorded_at.max(Some(entry.event.recorded_at));
         self.seen.count += 1;
         self.card.apply(entry);
         self.loyalty.apply(entry);

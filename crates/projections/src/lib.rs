@@ -16,6 +16,7 @@ pub mod policies;
 pub mod dossier;
 pub mod agenda;
 pub mod runner;
+pub mod keeper;
 pub mod rebuild;
 pub mod parked;
 pub mod views;
@@ -23,6 +24,7 @@ mod rows;
 
 pub use dossier::{Dossier, Holder};
 pub use entry::Entry;
+pub use rows::Key;
 pub use runner::{Runner, VIEWS_STEPS};
 pub use views::{Snapshot, Views};
 

@@ -8,7 +8,7 @@ use store::{Tx, on_tx};
 use crate::dossier::Holder;
 
 /// Whose rows.
-pub(crate) type Key = (Tenant, Holder);
+pub type Key = (Tenant, Holder);
 
 /// Deletes all rows of some holders. `head` is `DELETE FROM <table> WHERE (holder, tenant) IN (`.
 pub(crate) async fn delete(

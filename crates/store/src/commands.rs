@@ -58,6 +58,9 @@ const FORGET: &str = "
        AND tenant = $3
        AND status IS NULL";
 
+/// Request, status, answer, start.
+type Row = (Vec<u8>, Option<i64>, Option<String>, SqlTime);
+
 /// Claims a key for a request, or says what became of the first request under it.
 pub async fn begin(
     db: &Db,
@@ -83,7 +86,7 @@ pub async fn begin(
     if claimed == 1 {
         return Ok(Earlier::Nothing);
     }
-    let row: Option<(Vec<u8>, Option<i64>, Option<String>, SqlTime)> = on_db!(db, pool => {
+    let row: Option<Row> = on_db!(db, pool => {
         sqlx::query_as(GET)
             .bind(operation)
             .bind(key)

@@ -45,6 +45,8 @@ pub enum Durability {
     Full,
     /// A lost tail is derived again: the read models.
     Rebuildable,
+    /// Worth nothing when the power goes: the log in tests and under `--unsafe-durability`.
+    Unsafe,
 }
 
 /// Where the log lives, and beside it the read models.
@@ -161,6 +163,15 @@ impl Place {
             Family::Log => Durability::Full,
             Family::Views(_) => Durability::Rebuildable,
         };
+        self.open_as(family, durability, reads_max).await
+    }
+
+    pub(crate) async fn open_as(
+        &self,
+        family: Family,
+        durability: Durability,
+        reads_max: u32,
+    ) -> Result<Db, OpenError> {
         let opened = match self {
             Self::Folder(folder) => {
                 let file = match family {

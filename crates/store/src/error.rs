@@ -26,12 +26,31 @@ pub enum AppendError {
         /// Which event of the request, from 0.
         index: usize,
     },
+    /// One request gives the same id to two events. Nothing was written; choose another id.
+    #[error("the request holds this event id twice, with different content")]
+    IdTwice {
+        /// The second of them, from 0.
+        index: usize,
+    },
     /// The queue of waiting requests is full. Nothing was written; try again.
     #[error("the append queue is full")]
     Busy,
     /// The database did not answer. It may have written: retry, the event id makes that safe.
     #[error("the log is unavailable: {0}")]
     Unavailable(String),
+}
+
+impl AppendError {
+    /// The same error with its index put where `place` says.
+    pub(crate) fn at(mut self, place: impl Fn(usize) -> usize) -> Self {
+        if let Self::VersionConflict { index, .. }
+        | Self::EventIdConflict { index, .. }
+        | Self::IdTwice { index } = &mut self
+        {
+            *index = place(*index);
+        }
+        self
+    }
 }
 
 /// The database could not be asked, or holds what we cannot read.

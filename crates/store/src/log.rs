@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use sqlx::{FromRow, QueryBuilder};
 use uuid::Uuid;
 
-use crate::db::{Db, Family, LOG_STEPS, Place};
+use crate::db::{Db, Durability, Family, LOG_STEPS, Place};
 use crate::error::{OpenError, ReadError};
 use crate::on_db;
 use crate::sql::{ROWS_PER_STATEMENT_MAX, SqlTime};
@@ -100,8 +100,24 @@ const REFERENCES_HEAD: &str =
 
 impl Log {
     /// Opens the log at a place, brings its tables up to date and gives it an identity once.
+    ///
+    /// Refuses a database under whose settings a recorded event could be lost.
     pub async fn open(place: &Place, reads_max: u32, identity: Uuid) -> Result<Self, OpenError> {
-        let db = place.open(Family::Log, reads_max).await?;
+        Self::prepare(place.open(Family::Log, reads_max).await?, identity).await
+    }
+
+    /// The same without that refusal and without waiting for the disk: for tests, and for whoever
+    /// starts the binary with `--unsafe-durability`.
+    pub async fn open_unsafe_durability(
+        place: &Place,
+        reads_max: u32,
+        identity: Uuid,
+    ) -> Result<Self, OpenError> {
+        let db = place.open_as(Family::Log, Durability::Unsafe, reads_max).await?;
+        Self::prepare(db, identity).await
+    }
+
+    async fn prepare(db: Db, identity: Uuid) -> Result<Self, OpenError> {
         db.migrate(Family::Log, LOG_STEPS).await?;
         let mut tx = db.begin_write().await?;
         crate::on_tx!(&mut tx, conn => {

@@ -10,7 +10,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use crate::db::{Db, Durability};
 use crate::error::OpenError;
 use crate::sql::SqlTime;
-use crate::sqlite::{attributes, expected_before, parsed};
+use crate::sqlite::{attributes, parsed};
 use crate::writer::{Judged, Outcome, Request};
 
 /// Oldest PostgreSQL that the tests run on.
@@ -27,7 +27,7 @@ pub(crate) async fn open(
 ) -> Result<Db, sqlx::Error> {
     let synchronous_commit = match durability {
         Durability::Full => "on",
-        Durability::Rebuildable => "off",
+        Durability::Rebuildable | Durability::Unsafe => "off",
     };
     let write = PgConnectOptions::from_str(url)?.application_name("sapa").options([
         ("search_path", schema),
@@ -56,12 +56,12 @@ pub(crate) async fn check(writes: &PgPool, durability: Durability) -> Result<(),
             remedy: "Install PostgreSQL 15 or later.".to_owned(),
         });
     }
-    if durability == Durability::Rebuildable {
+    if durability != Durability::Full {
         return Ok(());
     }
     for name in ["fsync", "full_page_writes", "synchronous_commit"] {
         let value = setting(name).await?;
-        if value == "off" && std::env::var_os("SAPA_TEST_FSYNC_OFF").is_none() {
+        if value == "off" {
             return Err(OpenError::Unsafe {
                 found: format!(
                     "PostgreSQL runs with {name} = off, so a recorded event can be lost"
@@ -87,53 +87,45 @@ pub(crate) async fn append(
     batch: &[Request],
     now: Timestamp,
 ) -> Result<Vec<Judged>, sqlx::Error> {
-    let events: Vec<(i64, Option<i64>, &Incoming)> = batch
+    let numbers: Vec<i64> = batch
         .iter()
         .zip(1..)
-        .flat_map(|(request, number)| {
-            let own = &request.events;
-            own.iter().map(move |it| (number, expected_before(it, own), it))
-        })
+        .flat_map(|(it, number)| it.events.iter().map(move |_| number))
         .collect();
-    let column = |value: fn(&Incoming) -> &str| -> Vec<&str> {
-        events.iter().map(|(_, _, it)| value(it)).collect()
-    };
+    let events: Vec<&Incoming> = batch.iter().flat_map(|it| &it.events).collect();
+    let column =
+        |value: fn(&Incoming) -> &str| -> Vec<&str> { events.iter().map(|it| value(it)).collect() };
     let optional = |value: fn(&Incoming) -> Option<&str>| -> Vec<Option<&str>> {
-        events.iter().map(|(_, _, it)| value(it)).collect()
+        events.iter().map(|it| value(it)).collect()
     };
     let provenance = |it: &Incoming| it.provenance.as_ref().map(|it| SqlTime(it.incarnation));
     let rows: Vec<Row> = sqlx::query_as(APPEND)
         .bind(SqlTime(now))
-        .bind(events.iter().map(|(number, _, _)| *number).collect::<Vec<_>>())
+        .bind(numbers)
         .bind(column(|it| it.tenant.as_str()))
         .bind(column(|it| it.stream.as_str()))
-        .bind(events.iter().map(|(_, expected, _)| *expected).collect::<Vec<_>>())
+        .bind(events.iter().map(|it| it.expected_version).collect::<Vec<_>>())
         .bind(column(|it| it.source.as_str()))
         .bind(column(|it| it.id.as_str()))
-        .bind(
-            events
-                .iter()
-                .map(|(_, _, it)| it.kind.type_name(it.schema_version))
-                .collect::<Vec<_>>(),
-        )
+        .bind(events.iter().map(|it| it.kind.type_name(it.schema_version)).collect::<Vec<_>>())
         .bind(optional(|it| it.customer.as_ref().map(events::id::CustomerId::as_str)))
-        .bind(events.iter().map(|(_, _, it)| SqlTime(it.occurred_at)).collect::<Vec<_>>())
+        .bind(events.iter().map(|it| SqlTime(it.occurred_at)).collect::<Vec<_>>())
         .bind(optional(|it| it.causation_id.as_deref()))
         .bind(optional(|it| it.correlation_id.as_deref()))
         .bind(optional(|it| it.trace.as_deref()))
-        .bind(events.iter().map(|(_, _, it)| attributes(it)).collect::<Vec<_>>())
-        .bind(events.iter().map(|(_, _, it)| provenance(it)).collect::<Vec<_>>())
+        .bind(events.iter().map(|it| attributes(it)).collect::<Vec<_>>())
+        .bind(events.iter().map(|it| provenance(it)).collect::<Vec<_>>())
         .bind(
             events
                 .iter()
-                .map(|(_, _, it)| it.provenance.as_ref().map(|it| it.sequence))
+                .map(|it| it.provenance.as_ref().map(|it| it.sequence))
                 .collect::<Vec<_>>(),
         )
-        .bind(events.iter().map(|(_, _, it)| &it.fingerprint[..]).collect::<Vec<_>>())
+        .bind(events.iter().map(|it| &it.fingerprint[..]).collect::<Vec<_>>())
         .bind(column(|it| &it.data))
         .fetch_all(writes)
         .await?;
-    events.iter().zip(rows).map(|((_, _, it), row)| judged(it, row)).collect()
+    events.iter().zip(rows).map(|(it, row)| judged(it, row)).collect()
 }
 
 fn judged(event: &Incoming, row: Row) -> Result<Judged, sqlx::Error> {

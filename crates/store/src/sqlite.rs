@@ -38,6 +38,7 @@ pub(crate) async fn open(
         .synchronous(match durability {
             Durability::Full => SqliteSynchronous::Full,
             Durability::Rebuildable => SqliteSynchronous::Normal,
+            Durability::Unsafe => SqliteSynchronous::Off,
         });
     let read = SqliteConnectOptions::new()
         .filename(path)
@@ -65,7 +66,11 @@ pub(crate) async fn check(writes: &SqlitePool, durability: Durability) -> Result
     }
     let mode: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(writes).await?;
     let synchronous: i64 = sqlx::query_scalar("PRAGMA synchronous").fetch_one(writes).await?;
-    let wanted = if durability == Durability::Full { 2 } else { 1 };
+    let wanted = match durability {
+        Durability::Full => 2,
+        Durability::Rebuildable => 1,
+        Durability::Unsafe => 0,
+    };
     if !mode.eq_ignore_ascii_case("wal") || synchronous < wanted {
         return Err(OpenError::Unsafe {
             found: format!("SQLite runs with journal_mode={mode}, synchronous={synchronous}"),
@@ -81,7 +86,14 @@ const FIND_EVENTS_HEAD: &str =
 const FIND_STREAMS_HEAD: &str =
     "SELECT stream, tenant, version FROM streams WHERE (stream, tenant) IN (";
 
-type Key = (String, String, String);
+/// Id, source and tenant of an event.
+type Key<'a> = (&'a str, &'a str, &'a str);
+/// Stream and tenant.
+type StreamKey<'a> = (&'a str, &'a str);
+/// What the log holds already under ids of a batch.
+type KnownEvents<'a> = HashMap<Key<'a>, Known>;
+/// The version of streams; one that is not here does not exist.
+type Versions<'a> = HashMap<StreamKey<'a>, i64>;
 
 /// What the log already holds under an id.
 struct Known {
@@ -109,8 +121,7 @@ pub(crate) async fn append(
     let mut new = Vec::with_capacity(events.len());
     let mut position = head;
     for request in batch {
-        let verdicts: Vec<Outcome> =
-            request.events.iter().map(|it| judge(it, &request.events, &known, &versions)).collect();
+        let verdicts = judge(&request.events, &known, &versions);
         let refused = verdicts
             .iter()
             .any(|it| matches!(it, Outcome::EventIdConflict | Outcome::VersionConflict));
@@ -144,76 +155,78 @@ pub(crate) async fn append(
     Ok(judged)
 }
 
-fn judge(
-    event: &Incoming,
-    request: &[Incoming],
-    known: &HashMap<Key, Known>,
-    versions: &HashMap<(String, String), i64>,
-) -> Outcome {
-    if let Some(it) = known.get(&key(event)) {
-        let same = it.fingerprint == event.fingerprint;
-        return if same { Outcome::Duplicate } else { Outcome::EventIdConflict };
+/// Judges the events of one request in their order. An event that is already recorded is a
+/// duplicate whatever version it expects; one that is new counts for those after it.
+fn judge(request: &[Incoming], known: &KnownEvents<'_>, versions: &Versions<'_>) -> Vec<Outcome> {
+    let mut ahead: Versions<'_> = HashMap::new();
+    let mut verdicts = Vec::with_capacity(request.len());
+    for event in request {
+        verdicts.push(match known.get(&key(event)) {
+            Some(it) if it.fingerprint == event.fingerprint => Outcome::Duplicate,
+            Some(_) => Outcome::EventIdConflict,
+            None => {
+                let new = ahead.entry(stream(event)).or_insert(0);
+                let actual = versions.get(&stream(event)).copied().unwrap_or(0) + *new;
+                *new += 1;
+                let fits = event.expected_version.is_none_or(|it| it == actual);
+                if fits { Outcome::Recorded } else { Outcome::VersionConflict }
+            }
+        });
     }
-    let actual = versions.get(&stream(event)).copied().unwrap_or(0);
-    match expected_before(event, request) {
-        Some(expected) if expected != actual => Outcome::VersionConflict,
-        _ => Outcome::Recorded,
-    }
+    verdicts
 }
 
-/// What the stream must be at before the request, if this event says what it must be at before it.
-pub(crate) fn expected_before(event: &Incoming, request: &[Incoming]) -> Option<i64> {
-    let earlier = request.iter().take_while(|it| it.id != event.id || it.source != event.source);
-    let same = earlier.filter(|it| it.stream == event.stream).count();
-    Some(event.expected_version? - i64::try_from(same).unwrap_or(i64::MAX))
-}
+type EventRow = (String, String, String, i64, String, i64, SqlTime, Vec<u8>);
 
-async fn find_events(
+async fn find_events<'a>(
     conn: &mut SqliteConnection,
-    events: &[&Incoming],
-) -> Result<HashMap<Key, Known>, sqlx::Error> {
+    events: &[&'a Incoming],
+) -> Result<KnownEvents<'a>, sqlx::Error> {
     let mut known = HashMap::new();
     for chunk in events.chunks(ROWS_PER_STATEMENT_MAX) {
         let mut query = QueryBuilder::<Sqlite>::new(FIND_EVENTS_HEAD);
         query.push_values(chunk, |mut row, it| {
-            row.push_bind(it.id.as_str())
-                .push_bind(it.source.as_str())
-                .push_bind(it.tenant.as_str());
+            let (id, source, tenant) = key(it);
+            row.push_bind(id).push_bind(source).push_bind(tenant);
         });
         query.push(")");
-        type Row = (String, String, String, i64, String, i64, SqlTime, Vec<u8>);
-        let rows: Vec<Row> = query.build_query_as().persistent(false).fetch_all(&mut *conn).await?;
-        for (event_id, source, tenant, position, stream, version, recorded_at, fingerprint) in rows
-        {
-            let receipt = Receipt {
-                source: parsed(&source)?,
-                id: parsed(&event_id)?,
-                position,
-                stream: parsed(&stream)?,
-                version,
-                recorded_at: recorded_at.0,
-            };
-            known.insert((event_id, source, tenant), Known { receipt, fingerprint });
+        let rows: Vec<EventRow> =
+            query.build_query_as().persistent(false).fetch_all(&mut *conn).await?;
+        let found: HashMap<Key<'_>, &EventRow> =
+            rows.iter().map(|it| ((&*it.0, &*it.1, &*it.2), it)).collect();
+        for event in chunk {
+            if let Some((_, _, _, position, stream, version, recorded_at, fingerprint)) =
+                found.get(&key(event))
+            {
+                let mut receipt = receipt(event, *position, *version, recorded_at.0);
+                receipt.stream = parsed(stream)?;
+                known.insert(key(event), Known { receipt, fingerprint: fingerprint.clone() });
+            }
         }
     }
     Ok(known)
 }
 
-async fn find_streams(
+async fn find_streams<'a>(
     conn: &mut SqliteConnection,
-    events: &[&Incoming],
-) -> Result<HashMap<(String, String), i64>, sqlx::Error> {
+    events: &[&'a Incoming],
+) -> Result<Versions<'a>, sqlx::Error> {
     let mut versions = HashMap::new();
     for chunk in events.chunks(ROWS_PER_STATEMENT_MAX) {
         let mut query = QueryBuilder::<Sqlite>::new(FIND_STREAMS_HEAD);
         query.push_values(chunk, |mut row, it| {
-            row.push_bind(it.stream.as_str()).push_bind(it.tenant.as_str());
+            let (stream, tenant) = stream(it);
+            row.push_bind(stream).push_bind(tenant);
         });
         query.push(")");
         let rows: Vec<(String, String, i64)> =
             query.build_query_as().persistent(false).fetch_all(&mut *conn).await?;
-        versions
-            .extend(rows.into_iter().map(|(stream, tenant, version)| ((stream, tenant), version)));
+        let found: Versions<'_> = rows.iter().map(|it| ((&*it.0, &*it.1), it.2)).collect();
+        for it in chunk {
+            if let Some(version) = found.get(&stream(it)) {
+                versions.insert(stream(it), *version);
+            }
+        }
     }
     Ok(versions)
 }
@@ -255,21 +268,14 @@ async fn write(
         });
         query.build().persistent(false).execute(&mut *conn).await?;
     }
-    let mut versions: Vec<(String, &str, i64)> = Vec::new();
-    let mut seen: HashMap<(&str, &str), usize> = HashMap::new();
-    for (it, receipt) in new {
-        let place = *seen.entry((it.stream.as_str(), it.tenant.as_str())).or_insert_with(|| {
-            versions.push((it.stream.to_string(), it.tenant.as_str(), 0));
-            versions.len() - 1
-        });
-        if let Some(row) = versions.get_mut(place) {
-            row.2 = receipt.version;
-        }
-    }
+    // Positions rise, so the last receipt of a stream names its newest version.
+    let versions: Versions<'_> =
+        new.iter().map(|(it, receipt)| (stream(it), receipt.version)).collect();
+    let versions: Vec<(StreamKey<'_>, i64)> = versions.into_iter().collect();
     for chunk in versions.chunks(ROWS_PER_STATEMENT_MAX) {
         let mut query = QueryBuilder::<Sqlite>::new(WRITE_STREAMS_HEAD);
-        query.push_values(chunk, |mut row, (stream, tenant, version)| {
-            row.push_bind(stream).push_bind(*tenant).push_bind(*version);
+        query.push_values(chunk, |mut row, ((stream, tenant), version)| {
+            row.push_bind(*stream).push_bind(*tenant).push_bind(*version);
         });
         query.push(WRITE_STREAMS_TAIL).build().persistent(false).execute(&mut *conn).await?;
     }
@@ -286,12 +292,12 @@ pub(crate) fn attributes(it: &Incoming) -> String {
     serde_json::to_string(&it.attributes).expect("attributes are text, numbers and booleans")
 }
 
-fn key(it: &Incoming) -> Key {
-    (it.id.to_string(), it.source.to_string(), it.tenant.to_string())
+fn key(it: &Incoming) -> Key<'_> {
+    (it.id.as_str(), it.source.as_str(), it.tenant.as_str())
 }
 
-fn stream(it: &Incoming) -> (String, String) {
-    (it.stream.to_string(), it.tenant.to_string())
+fn stream(it: &Incoming) -> StreamKey<'_> {
+    (it.stream.as_str(), it.tenant.as_str())
 }
 
 fn receipt(it: &Incoming, position: i64, version: i64, recorded_at: Timestamp) -> Receipt {

@@ -1,16 +1,19 @@
 //! The one writer of this process: a bounded queue, natural group commit, receipts back.
 //!
 //! Callers hand in requests of one or more events; whatever is waiting is committed together, and
-//! nobody waits for a timer. A request is recorded whole or not at all. An id that is already in the
-//! batch, and a stream whose version somebody expects, wait for the next one, so that within one
-//! batch no row has to know of another.
+//! nobody waits for a timer. A request is recorded whole or not at all, and what is new enters the
+//! log in the order in which it came. An id that is already in the batch, and a stream whose version
+//! somebody expects, wait for the next one, so that no row of a batch has to know of another
+//! request's fate.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use events::envelope::{Incoming, Receipt};
 use events::time::Clock;
+use tokio::sync::mpsc::error::SendTimeoutError;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -73,7 +76,10 @@ pub(crate) enum Outcome {
     Refused,
 }
 
-/// One waiting request.
+/// Where an answer will come out.
+type Answer = oneshot::Receiver<Result<Vec<Appended>, AppendError>>;
+
+/// One waiting request; no id stands in it twice.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) events: Vec<Incoming>,
@@ -87,16 +93,50 @@ pub struct Appender(mpsc::Sender<Request>);
 impl Appender {
     /// Appends the events of one request, all or none, and answers after the commit.
     ///
-    /// Outcomes stand in the order of the events.
+    /// Outcomes stand in the order of the events. An event that stands in the request twice is
+    /// recorded once and its second place answers `Duplicate`.
     pub async fn append(&self, events: Vec<Incoming>) -> Result<Vec<Appended>, AppendError> {
+        let (events, places) = without_twins(events)?;
         if events.is_empty() {
             return Ok(Vec::new());
         }
+        let outcome = answered(self.enqueue(events).await?).await;
+        let own = outcome.map_err(|error| error.at(|index| place_of(index, &places)))?;
+        Ok(spread(&own, &places))
+    }
+
+    /// Appends every event as a request of its own; they enter the queue in their order and are
+    /// waited for together.
+    ///
+    /// Once the queue has no place for one, those after it are `Busy` as well, so that none
+    /// overtakes another.
+    pub async fn append_each(&self, events: Vec<Incoming>) -> Vec<Result<Appended, AppendError>> {
+        let mut waiting = Vec::with_capacity(events.len());
+        let mut refused = None;
+        for event in events {
+            waiting.push(match &refused {
+                Some(error) => Err(AppendError::clone(error)),
+                None => self.enqueue(vec![event]).await,
+            });
+            refused = waiting.last().and_then(|it| it.as_ref().err().cloned());
+        }
+        let mut outcomes = Vec::with_capacity(waiting.len());
+        for it in waiting {
+            outcomes.push(match it {
+                Ok(answer) => answered(answer).await.and_then(only),
+                Err(error) => Err(error),
+            });
+        }
+        outcomes
+    }
+
+    async fn enqueue(&self, events: Vec<Incoming>) -> Result<Answer, AppendError> {
         let (answer, answered) = oneshot::channel();
-        let request = Request { events, answer };
-        self.0.send_timeout(request, QUEUE_WAIT).await.map_err(|_| AppendError::Busy)?;
-        let gone = |_| AppendError::Unavailable("the writer has stopped".to_owned());
-        answered.await.map_err(gone)?
+        let sent = self.0.send_timeout(Request { events, answer }, QUEUE_WAIT).await;
+        sent.map(|()| answered).map_err(|error| match error {
+            SendTimeoutError::Timeout(_) => AppendError::Busy,
+            SendTimeoutError::Closed(_) => stopped(),
+        })
     }
 
     /// Requests that wait now.
@@ -135,7 +175,7 @@ impl Writer {
                     it = self.queue.recv() => it,
                     () = stop.cancelled() => {
                         self.queue.close();
-                        self.queue.try_recv().ok()
+                        self.queue.recv().await
                     }
                 };
                 let Some(request) = next else { return };
@@ -153,19 +193,26 @@ impl Writer {
 
     async fn commit(&self, batch: Vec<Request>) {
         match self.write(&batch).await {
-            Ok(mut judged) => {
-                if let Some(newest) = judged
-                    .iter()
-                    .filter(|it| it.outcome == Outcome::Recorded)
-                    .map(|it| it.receipt.position)
-                    .max()
-                {
-                    self.bell.ring(newest);
+            // What no other attempt can cure is the fault of one request: its neighbours go on.
+            Err(error) if 1 < batch.len() && !is_transient(&error) => {
+                for request in batch {
+                    let outcome = self.write(std::slice::from_ref(&request)).await;
+                    self.tell(vec![request], outcome);
                 }
+            }
+            outcome => self.tell(batch, outcome),
+        }
+    }
+
+    /// Gives every request its answer. A caller that went away finds the outcome by its receipt.
+    fn tell(&self, batch: Vec<Request>, outcome: Result<Vec<Judged>, sqlx::Error>) {
+        match outcome {
+            Ok(mut judged) => {
+                // Duplicates too: they may be what a lost answer to a commit has recorded.
+                self.bell.ring(judged.iter().map(|it| it.receipt.position).max().unwrap_or(0));
                 for request in batch {
                     let rest = judged.split_off(request.events.len().min(judged.len()));
                     let own = std::mem::replace(&mut judged, rest);
-                    // A caller that went away finds the outcome by its receipt.
                     let _ = request.answer.send(answer(&request.events, own));
                 }
             }
@@ -206,56 +253,122 @@ fn is_transient(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::Protocol(_) => true,
         sqlx::Error::Database(it) => {
-            // PostgreSQL: serialization, deadlock, admin shutdown, starting up. SQLite: busy, locked.
+            // PostgreSQL: connection, serialization, deadlock, too many clients, shutdown, starting
+            // up. SQLite: busy and locked, each with its extended codes.
             it.code().is_some_and(|code| {
-                ["40001", "40P01", "57P01", "57P02", "57P03", "5", "6", "517"].contains(&&*code)
+                let code = &*code;
+                code.starts_with("08")
+                    || ["40001", "40P01", "53300", "57P01", "57P02", "57P03"].contains(&code)
+                    || ["5", "6", "261", "262", "517", "773"].contains(&code)
             })
         }
         _ => false,
     }
 }
 
-/// Takes what may be committed together, in order; the rest waits.
+/// Takes what may be committed together; the rest waits in its order.
+///
+/// The batch ends where a request does not fit, so nothing new is overtaken. Only a request whose
+/// every id is in the batch already holds up nobody: what it says is being recorded.
 fn take_batch(held: &mut VecDeque<Request>, events_max: usize) -> Vec<Request> {
-    let mut batch = Vec::new();
-    let mut rest = VecDeque::new();
     let mut events = 0;
-    let mut ids: HashSet<(String, String, String)> = HashSet::new();
-    let mut streams: HashSet<(String, String)> = HashSet::new();
-    let mut held_streams: HashSet<(String, String)> = HashSet::new();
-    for request in held.drain(..) {
-        let wanted: Vec<_> = request.events.iter().map(key).collect();
-        let touched: Vec<_> = request.events.iter().map(stream).collect();
-        let conditional = request.events.iter().any(|it| it.expected_version.is_some());
-        let full = !batch.is_empty() && events_max < events + request.events.len();
-        let waits = full
-            || wanted.iter().any(|it| ids.contains(it))
-            // What went to a stream before must be committed before, whatever made it wait.
-            || touched.iter().any(|it| held_streams.contains(it))
-            || (conditional && touched.iter().any(|it| streams.contains(it)));
+    let mut ids = HashSet::new();
+    let mut streams = HashSet::new();
+    let mut expected = HashSet::new();
+    let mut is_taken = Vec::with_capacity(held.len());
+    for request in &*held {
+        let own = &request.events;
+        let known = own.iter().filter(|it| ids.contains(&key(it))).count();
+        if known == own.len() {
+            is_taken.push(false);
+            continue;
+        }
+        let is_conditional = own.iter().any(|it| it.expected_version.is_some());
+        let waits = 0 < known
+            || (0 < events && events_max < events + own.len())
+            || own.iter().any(|it| expected.contains(&stream(it)))
+            || (is_conditional && own.iter().any(|it| streams.contains(&stream(it))));
         if waits {
-            held_streams.extend(touched);
-            rest.push_back(request);
-        } else {
-            if conditional {
-                held_streams.extend(touched.iter().cloned());
-            }
-            events += request.events.len();
-            ids.extend(wanted);
-            streams.extend(touched);
+            break;
+        }
+        events += own.len();
+        ids.extend(own.iter().map(key));
+        streams.extend(own.iter().map(stream));
+        if is_conditional {
+            expected.extend(own.iter().map(stream));
+        }
+        is_taken.push(true);
+    }
+    let mut batch = Vec::with_capacity(is_taken.len());
+    let mut rest = VecDeque::with_capacity(held.len());
+    for (index, request) in held.drain(..).enumerate() {
+        if is_taken.get(index).is_some_and(|it| *it) {
             batch.push(request);
+        } else {
+            rest.push_back(request);
         }
     }
     *held = rest;
     batch
 }
 
-fn key(it: &Incoming) -> (String, String, String) {
-    (it.id.to_string(), it.source.to_string(), it.tenant.to_string())
+fn key(it: &Incoming) -> (&str, &str, &str) {
+    (it.id.as_str(), it.source.as_str(), it.tenant.as_str())
 }
 
-fn stream(it: &Incoming) -> (String, String) {
-    (it.stream.to_string(), it.tenant.to_string())
+fn stream(it: &Incoming) -> (&str, &str) {
+    (it.stream.as_str(), it.tenant.as_str())
+}
+
+/// Where an event of a request went: its index among those that are sent on, and whether it is the
+/// first of its id.
+type Place = (usize, bool);
+
+/// Leaves the first of every id; the same id with other content is refused.
+fn without_twins(events: Vec<Incoming>) -> Result<(Vec<Incoming>, Vec<Place>), AppendError> {
+    let mut first: HashMap<(&str, &str, &str), (usize, &[u8; 32])> = HashMap::new();
+    let mut places: Vec<Place> = Vec::with_capacity(events.len());
+    for (index, it) in events.iter().enumerate() {
+        let next = first.len();
+        places.push(match first.entry(key(it)) {
+            Entry::Occupied(twin) if *twin.get().1 != it.fingerprint => {
+                return Err(AppendError::IdTwice { index });
+            }
+            Entry::Occupied(twin) => (twin.get().0, false),
+            Entry::Vacant(place) => {
+                place.insert((next, &it.fingerprint));
+                (next, true)
+            }
+        });
+    }
+    let own = events.into_iter().zip(&places).filter(|(_, place)| place.1).map(|(it, _)| it);
+    Ok((own.collect(), places))
+}
+
+/// Which event of the request the `index`-th that was sent on is.
+fn place_of(index: usize, places: &[Place]) -> usize {
+    places.iter().position(|it| *it == (index, true)).unwrap_or(index)
+}
+
+/// The outcomes of what was sent on, as outcomes of the whole request.
+fn spread(own: &[Appended], places: &[Place]) -> Vec<Appended> {
+    let outcome = |(index, is_first): &Place| {
+        let it = own.get(*index)?;
+        Some(if *is_first { it.clone() } else { Appended::Duplicate(it.receipt().clone()) })
+    };
+    places.iter().filter_map(outcome).collect()
+}
+
+async fn answered(answer: Answer) -> Result<Vec<Appended>, AppendError> {
+    answer.await.map_err(|_| stopped())?
+}
+
+fn only(outcomes: Vec<Appended>) -> Result<Appended, AppendError> {
+    outcomes.into_iter().next().ok_or_else(stopped)
+}
+
+fn stopped() -> AppendError {
+    AppendError::Unavailable("the writer has stopped".to_owned())
 }
 
 fn answer(events: &[Incoming], judged: Vec<Judged>) -> Result<Vec<Appended>, AppendError> {

@@ -3,8 +3,10 @@
 -- (a) locks the head as a statement of its own, so that the next statement sees every earlier commit;
 -- (b) one statement looks up ids and stream versions by index, judges each request whole, numbers what
 --     is new, writes it, and answers in the order of the input.
--- Rows of one request carry the same `request`; the caller puts an id, and a stream with an expected
--- version, into a batch once only, so no row has to know of another row's fate but through its request.
+-- Rows of one request carry the same `request`; the caller puts an id into a batch once only, and a
+-- stream with an expected version into one request of it, so no row has to know of another row's fate but
+-- through its request. There an event expects the version after the new events before it; one that is
+-- already recorded is a duplicate whatever it expects.
 -- Lateral index look-ups and pinned settings: joins of unnested arrays would go quadratic, and with an
 -- empty table the planner would choose a scan and keep it.
 CREATE FUNCTION append_events(
@@ -24,7 +26,7 @@ BEGIN
 
     RETURN QUERY
     WITH input AS (
-        SELECT * FROM unnest(_requests, _tenants, _streams, _expected, _sources, _event_ids, _types, _customers,
+        SELECT i.* FROM unnest(_requests, _tenants, _streams, _expected, _sources, _event_ids, _types, _customers,
                              _occurred, _causations, _correlations, _traces, _attributes, _incarnations,
                              _sequences, _fingerprints, _data)
             WITH ORDINALITY AS i (request, tenant, stream, expected, source, event_id, type, customer_id, occurred_at,
@@ -32,20 +34,28 @@ BEGIN
                                   fingerprint, data, ordinal)
     ), known AS MATERIALIZED (
         SELECT i.*, e.position AS old_position, e.stream AS old_stream, e.version AS old_version,
-               e.recorded_at AS old_recorded_at, coalesce(s.version, 0) AS stream_version,
-               CASE WHEN e.position IS NOT NULL AND e.fingerprint = i.fingerprint THEN 'duplicate'
-                    WHEN e.position IS NOT NULL THEN 'event_id_conflict'
-                    WHEN i.expected IS NOT NULL AND i.expected <> coalesce(s.version, 0) THEN 'version_conflict'
-                    ELSE 'recorded' END AS verdict
+               e.recorded_at AS old_recorded_at, e.fingerprint AS old_fingerprint,
+               coalesce(s.version, 0) AS stream_version
           FROM input i
-          LEFT JOIN LATERAL (SELECT * FROM events e WHERE e.event_id = i.event_id AND e.source = i.source
-                              AND e.tenant = i.tenant) e ON true
+          LEFT JOIN LATERAL (SELECT e.position, e.stream, e.version, e.recorded_at, e.fingerprint FROM events e
+                              WHERE e.event_id = i.event_id AND e.source = i.source AND e.tenant = i.tenant) e ON true
           LEFT JOIN LATERAL (SELECT s.version FROM streams s WHERE s.stream = i.stream
                               AND s.tenant = i.tenant) s ON true
-    ), judged AS (
-        SELECT k.*, k.verdict = 'recorded' AND NOT bool_or(k.verdict IN ('event_id_conflict', 'version_conflict'))
-                        OVER (PARTITION BY k.request) AS is_new
+    ), counted AS (
+        SELECT k.*, k.stream_version + count(*) FILTER (WHERE k.old_position IS NULL) OVER (
+                        PARTITION BY k.request, k.tenant, k.stream ORDER BY k.ordinal
+                        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS actual
           FROM known k
+    ), verdicts AS (
+        SELECT c.*, CASE WHEN c.old_fingerprint = c.fingerprint THEN 'duplicate'
+                         WHEN c.old_position IS NOT NULL THEN 'event_id_conflict'
+                         WHEN c.expected <> c.actual THEN 'version_conflict'
+                         ELSE 'recorded' END AS verdict
+          FROM counted c
+    ), judged AS (
+        SELECT v.*, v.verdict = 'recorded' AND NOT bool_or(v.verdict IN ('event_id_conflict', 'version_conflict'))
+                        OVER (PARTITION BY v.request) AS is_new
+          FROM verdicts v
     ), numbered AS MATERIALIZED (
         SELECT j.*,
                _head + sum(CASE WHEN j.is_new THEN 1 ELSE 0 END) OVER (ORDER BY j.ordinal)::bigint AS new_position,

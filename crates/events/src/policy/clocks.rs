@@ -47,7 +47,10 @@ pub struct Neglect {
 }
 
 /// What thanks are owed for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
 pub enum ThanksFor {
     /// A booking that was fulfilled.
     Booking,

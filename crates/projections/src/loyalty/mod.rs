@@ -1,14 +1,14 @@
 //! The question: which tier, why, since when, until when.
+//!
+//! Promises: the answer for a date rests on what had happened by that date and on the policy in
+//! force then; nobody is demoted while we are at fault. The fold knows no policy: what is due is
+//! worked out in [`due`] and [`view`] with one.
 
-use serde::{Deserialize, Serialize};
+pub mod due;
+mod fold;
+pub mod view;
 
-use crate::entry::Entry;
+pub use fold::{Manual, Recorded, Reward, State};
 
-/// What this fold remembers of one customer.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct State {}
-
-impl State {
-    /// Folds one fact in.
-    pub fn apply(&mut self, _entry: &Entry<'_>) {}
-}
+#[cfg(test)]
+mod tests;

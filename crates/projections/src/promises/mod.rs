@@ -1,14 +1,13 @@
 //! The question: what have we promised whom, by when.
+//!
+//! Promises: how a promise stands follows from when it was due and when it was fulfilled, so facts
+//! that arrive late give what they would have given in time; `kept` and `released` are final.
+//! The fold decides nothing: what a reaction has to record is answered by [`due`].
 
-use serde::{Deserialize, Serialize};
+pub mod due;
+mod fold;
 
-use crate::entry::Entry;
+pub use fold::{Fulfilment, Promise, Standing, State};
 
-/// What this fold remembers of one customer.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct State {}
-
-impl State {
-    /// Folds one fact in.
-    pub fn apply(&mut self, _entry: &Entry<'_>) {}
-}
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,14 +1,13 @@
 //! The question: everything that happened with this customer, in order.
+//!
+//! One row per event of a holder, in the order `(occurred_at, position)`; the row knows the phase
+//! and what became of the fact, the log keeps the data.
 
-use serde::{Deserialize, Serialize};
+pub mod fold;
+pub(crate) mod recent;
 
-use crate::entry::Entry;
+pub use fold::{Phase, State};
+pub(crate) use fold::{Row, row};
 
-/// What this fold remembers of one customer.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct State {}
-
-impl State {
-    /// Folds one fact in.
-    pub fn apply(&mut self, _entry: &Entry<'_>) {}
-}
+#[cfg(test)]
+pub(crate) mod given;

@@ -1,0 +1,255 @@
+//! `quarantine.*`: what could not be understood, and what is done about it.
+//!
+//! `retry` sends the same bytes through the same validator again; a success releases the row with
+//! its position, and a second retry records nothing twice. `discard` needs a note and drops the
+//! bytes. Bytes are shown only to those who may see personal data.
+
+use data_encoding::BASE64;
+use events::cloudevents::{self, Sender};
+use events::envelope::Incoming;
+use events::problem::{Code, Problem};
+use events::subject::Ingress;
+use events::time::{parse_instant, spell};
+use serde_json::{Map, Value, json};
+use store::quarantine::{self, Kept, Settled, Wanted};
+
+use super::{Handler, Method, Operation, facts};
+use crate::answer::{AsOf, Reply, json as text, not_found, page, put, unread, unwritten};
+use crate::app::{App, Caller};
+use crate::page::List;
+use crate::params::Params;
+use crate::scope::Scope;
+
+/// Characters of a note.
+const NOTE_CHARS_MAX: usize = 1_000;
+
+const LIST: Handler = |app, caller, params| Box::pin(list(app, caller, params));
+const GET: Handler = |app, caller, params| Box::pin(get(app, caller, params));
+const RETRY: Handler = |app, caller, params| Box::pin(retry(app, caller, params));
+const DISCARD: Handler = |app, caller, params| Box::pin(discard(app, caller, params));
+
+/// The operations of this file.
+pub const OPERATIONS: &[Operation] = &[
+    Operation::manage(
+        "quarantine.list",
+        Method::Get,
+        "/v1/quarantine",
+        Scope::QuarantineManage,
+        &["code", "source", "state", "limit", "cursor"],
+        LIST,
+    ),
+    Operation::manage(
+        "quarantine.get",
+        Method::Get,
+        "/v1/quarantine/{id}",
+        Scope::QuarantineManage,
+        &["id"],
+        GET,
+    ),
+    Operation::manage(
+        "quarantine.retry",
+        Method::Post,
+        "/v1/quarantine/{id}/retry",
+        Scope::QuarantineManage,
+        &["id"],
+        RETRY,
+    ),
+    Operation::manage(
+        "quarantine.discard",
+        Method::Post,
+        "/v1/quarantine/{id}/discard",
+        Scope::QuarantineManage,
+        &["id", "note"],
+        DISCARD,
+    ),
+];
+
+fn told(it: &Kept) -> Value {
+    json!({
+        "quarantine_id": it.quarantine_id,
+        "tenant": it.tenant,
+        "code": it.code,
+        "errors": it.problem.get("errors").cloned().unwrap_or_else(|| json!([])),
+        "face": it.face,
+        "subject": it.subject,
+        "incarnation": it.incarnation.map(spell),
+        "stream_sequence": it.sequence,
+        "received_at": spell(it.received_at),
+        "source": it.source,
+        "event_id": it.event_id,
+        "bytes": it.size,
+        "sha256": it.sha256,
+        "state": it.state,
+        "position": it.position,
+        "note": it.note,
+    })
+}
+
+async fn list(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<Problem>> {
+    let list = List::new(&caller.tenant, "quarantine.list", params.values(), &app.log_id);
+    let mut read = params.read();
+    let limit = read.limit();
+    let code = read.text("code").map(str::to_owned);
+    let source = read.text("source").map(str::to_owned);
+    let state = read.word("state", &["open", "released", "discarded"]).map(str::to_owned);
+    let cursor = read.text("cursor");
+    read.done()?;
+    let after = match cursor {
+        None => None,
+        Some(cursor) => list
+            .place(cursor)?
+            .split_once(' ')
+            .and_then(|(at, name)| parse_instant(at).ok().map(|at| (at, name.to_owned()))),
+    };
+    let wanted = Wanted { code, source, state, after };
+    let rows = i64::try_from(limit + 1).unwrap_or(i64::MAX);
+    let mut found = quarantine::list(app.db(), caller.tenant(), &wanted, rows)
+        .await
+        .map_err(|error| unread(&error))?;
+    let more = limit < found.len();
+    found.truncate(limit);
+    let place = |it: &Kept| format!("{} {}", spell(it.received_at), it.quarantine_id);
+    let next = found.last().filter(|_| more).map(|it| list.cursor(&place(it)));
+    let head = app.log.head().await.map_err(|error| unread(&error))?;
+    let items: Vec<String> = found.iter().map(|it| text(&told(it))).collect();
+    Ok(page(&items, next.as_deref(), None, AsOf::log(head)))
+}
+
+async fn row(app: &App, caller: &Caller, params: &Params) -> Result<Kept, Box<Problem>> {
+    let mut read = params.read();
+    let id = read.text("id").unwrap_or_default();
+    read.done()?;
+    quarantine::get(app.db(), caller.tenant(), id)
+        .await
+        .map_err(|error| unread(&error))?
+        .ok_or_else(not_found)
+}
+
+async fn get(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<Problem>> {
+    let it = row(app, caller, &params).await?;
+    let mut answer = told(&it);
+    put(&mut answer, "problem", it.problem);
+    if !caller.sees_personal() {
+        put(&mut answer, "masked", json!(["/headers", "/payload", "/payload_base64"]));
+        return Ok(Reply::ok(&answer));
+    }
+    put(&mut answer, "headers", it.headers);
+    match it.bytes.map(String::from_utf8) {
+        None => put(&mut answer, "payload", Value::Null),
+        Some(Ok(payload)) => put(&mut answer, "payload", payload),
+        Some(Err(bytes)) => put(&mut answer, "payload_base64", BASE64.encode(bytes.as_bytes())),
+    }
+    put(&mut answer, "masked", json!([]));
+    Ok(Reply::ok(&answer))
+}
+
+async fn retry(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<Problem>> {
+    let it = row(app, caller, &params).await?;
+    if let Some(position) = it.position {
+        let found = app.log.read_positions(caller.tenant(), &[position]).await;
+        let found = found.map_err(|error| unread(&error))?;
+        let event = found.first().ok_or_else(not_found)?.reference();
+        let receipt =
+            app.log.find(caller.tenant(), &event).await.map_err(|error| unread(&error))?;
+        let receipt = receipt.ok_or_else(not_found)?;
+        return Ok(Reply::ok(&crate::answer::ReceiptOut::found(&receipt, "duplicate", Vec::new())));
+    }
+    let bytes = it.bytes.as_deref().ok_or_else(|| gone(&it))?;
+    if i64::try_from(bytes.len()).is_ok_and(|kept| kept < it.size) {
+        return Err(Box::new(Problem::of(Code::TooLarge)));
+    }
+    let incoming = read_again(app, &it, bytes, caller).map_err(|mut problem| {
+        problem.quarantine_id = Some(it.quarantine_id.clone());
+        problem
+    })?;
+    let receipt = facts::record(app, caller, incoming).await?;
+    let how = Settled::Released(receipt.position);
+    quarantine::settle(app.db(), caller.tenant(), &it.quarantine_id, &how)
+        .await
+        .map_err(unwritten)?;
+    Ok(Reply::ok(&receipt).header("sapa-position", receipt.position.to_string()))
+}
+
+/// The same bytes, the same headers, the same subject: and the rules of today.
+fn read_again(
+    app: &App,
+    it: &Kept,
+    bytes: &[u8],
+    caller: &Caller,
+) -> Result<Incoming, Box<Problem>> {
+    let route = it.subject.as_deref().and_then(|it| Ingress::parse(it).ok());
+    let sender = Sender {
+        tenant: caller.tenant(),
+        now: app.clock.now(),
+        // Whoever may look after quarantine vouches for what is in it, but decides nothing.
+        may_import: caller.scopes.allow(Scope::Import),
+        sources: None,
+        route: route.as_ref(),
+        key: &caller.tenant.fingerprint_key,
+        refuse_unknown_fields: app.settings.refuse_unknown_fields,
+        external_venues: &[],
+    };
+    let attributes = binary_attributes(&it.headers);
+    if attributes.contains_key("specversion") {
+        cloudevents::binary(attributes, bytes, &sender)
+    } else {
+        cloudevents::structured(bytes, &sender)
+    }
+}
+
+/// The `ce-*` headers of a kept message, whatever their case, as attributes.
+fn binary_attributes(headers: &Value) -> Map<String, Value> {
+    let first = |value: &Value| match value {
+        Value::Array(list) => list.first().cloned().unwrap_or_default(),
+        other => other.clone(),
+    };
+    let attribute = |(name, value): (&String, &Value)| {
+        let name = name.to_ascii_lowercase();
+        name.strip_prefix("ce-").map(|name| (name.to_owned(), first(value)))
+    };
+    headers.as_object().into_iter().flatten().filter_map(attribute).collect()
+}
+
+fn gone(it: &Kept) -> Box<Problem> {
+    Box::new(Problem::new(
+        Code::NotFound,
+        format!("This message was {}; its bytes are gone.", it.state),
+        format!(
+            "Pesan ini sudah {}; isinya tidak ada lagi.",
+            if it.state == "discarded" { "dibuang" } else { "dilepas" }
+        ),
+    ))
+}
+
+async fn discard(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<Problem>> {
+    let mut read = params.read();
+    let note = read.text("note");
+    let note = read.required("note", note).unwrap_or_default();
+    if NOTE_CHARS_MAX < note.chars().count() {
+        read.fault(
+            "note",
+            "too_long",
+            "has more than 1,000 characters",
+            "lebih dari 1.000 karakter",
+        );
+    }
+    read.done()?;
+    let it = row(app, caller, &params).await?;
+    let how = Settled::Discarded(note);
+    let done = quarantine::settle(app.db(), caller.tenant(), &it.quarantine_id, &how)
+        .await
+        .map_err(unwritten)?;
+    if done || it.state == "discarded" { Ok(Reply::nothing()) } else { Err(gone(&it)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn binary_attributes_are_found_whatever_the_case_and_form_of_the_headers() {
+        let kept = json!({"CE-specversion": "1.0", "ce-id": ["77-a"], "Nats-Msg-Id": "x"});
+        let wanted = json!({"specversion": "1.0", "id": "77-a"});
+        assert_eq!(Value::from(binary_attributes(&kept)), wanted);
+    }
+}

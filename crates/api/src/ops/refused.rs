@@ -1,0 +1,72 @@
+//! Events that are refused and kept all the same: a publisher may be deployed before Sapa, and what
+//! it sent must not be lost (bad input B27, B28).
+
+use events::problem::{Code, Problem};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use store::quarantine::{self, Suspect};
+
+use crate::app::{App, Caller};
+
+/// Adds the quarantine id to a problem whose event is kept; other problems pass unchanged.
+pub async fn keep(
+    app: &App,
+    caller: &Caller,
+    bytes: &[u8],
+    attributes: Option<&Map<String, Value>>,
+    mut problem: Box<Problem>,
+) -> Box<Problem> {
+    if !matches!(problem.code, Code::UnknownType | Code::SchemaTooNew) {
+        return problem;
+    }
+    let told = problem.to_json(events::problem::Language::En, None, "");
+    let envelope = Envelope::read(bytes, attributes);
+    let suspect = Suspect {
+        tenant: caller.tenant(),
+        code: problem.code.as_str(),
+        problem: &told,
+        face: caller.face.as_str(),
+        subject: caller.subject.as_deref(),
+        provenance: None,
+        received_at: app.clock.now(),
+        source: envelope.source.as_deref(),
+        event_id: envelope.id.as_deref().or(problem.event_id.as_deref()),
+        headers: &headers(attributes),
+        bytes,
+    };
+    match quarantine::keep(app.db(), &[suspect]).await {
+        Ok(names) => {
+            app.metrics.quarantined(problem.code.as_str());
+            problem.quarantine_id = names.into_iter().next();
+            problem
+        }
+        // Refused without being kept is not what was promised: the sender has to try again.
+        Err(error) => crate::answer::unwritten(error),
+    }
+}
+
+/// The attributes of a binary event as the headers they came in.
+#[must_use]
+pub fn headers(attributes: Option<&Map<String, Value>>) -> Value {
+    let Some(attributes) = attributes else { return json!({}) };
+    attributes.iter().map(|(name, value)| (format!("ce-{name}"), value.clone())).collect()
+}
+
+/// What can be read of an event that nobody understands.
+#[derive(Debug, Default, Deserialize)]
+struct Envelope {
+    id: Option<String>,
+    source: Option<String>,
+}
+
+impl Envelope {
+    fn read(bytes: &[u8], attributes: Option<&Map<String, Value>>) -> Self {
+        match attributes {
+            None => serde_json::from_slice(bytes).unwrap_or_default(),
+            Some(attributes) => {
+                let text = |name| attributes.get(name)?.as_str().map(str::to_owned);
+                Self { id: text("id"), source: text("source") }
+            }
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! A message as it came off the wire → an event for the log, or the reason why not.
+//!
+//! Promises the mode rules of the NATS binding: structured by content type (or by a body that begins
+//! with `{` and nothing else said), binary by `ce-specversion`, both is `mode_ambiguous`. What the
+//! event itself says is judged by the one validator in `events`. Refuses nothing silently: a
+//! [`Refused`] carries the problem, and source and id where they could be read, for quarantine.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_nats::HeaderMap;
+use events::cloudevents::{self, Sender};
+use events::envelope::{Incoming, Provenance};
+use events::id::{EventId, Ident, Source, Tenant};
+use events::problem::{Code, Problem};
+use events::subject::Ingress;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// Bytes of all headers of one message.
+pub const HEADER_BYTES_MAX: usize = 16 * 1024;
+/// Characters of a `traceparent` that is passed on.
+const TRACE_CHARS_MAX: usize = 64;
+/// Added by the server on delivery, and of no use to anybody who reads a quarantined message.
+const PIN_HEADER: &str = "Nats-Pin-Id";
+
+/// What one tenant's messages are judged by.
+#[derive(Clone, Debug, Default)]
+pub struct TenantSettings {
+    /// Key of its fingerprints.
+    pub fingerprint_key: Vec<u8>,
+    /// Members unknown to the schema are refused instead of kept.
+    pub refuse_unknown_fields: bool,
+    /// Venues whose own system decides about bookings.
+    pub external_venues: Vec<String>,
+    /// Whoever may publish here may also send decision kinds and old dates.
+    pub may_import: bool,
+    /// On subjects that the server stamps: which sources each publisher may send as.
+    pub publishers: BTreeMap<Ident, Vec<Source>>,
+}
+
+/// The tenants there are. Replaced as a whole; a chunk of messages sees one state of it.
+pub type Tenants = Arc<BTreeMap<Tenant, TenantSettings>>;
+
+/// One message of the ingress stream.
+#[derive(Clone, Debug)]
+pub struct Raw<'a> {
+    /// Where it was published.
+    pub subject: &'a str,
+    /// Its headers, the server's included.
+    pub headers: Option<&'a HeaderMap>,
+    /// Its body.
+    pub body: &'a [u8],
+    /// Where in `SAPA_IN` it stands.
+    pub provenance: Provenance,
+}
+
+/// Why a message is not an event.
+#[derive(Clone, Debug)]
+pub struct Refused {
+    /// As a sender would have been answered.
+    pub problem: Box<Problem>,
+    /// Whose quarantine it belongs to; `None` when the subject names no possible tenant.
+    pub tenant: Option<Tenant>,
+    /// The event's source, where one could be read.
+    pub source: Option<String>,
+    /// The event's id, where one could be read.
+    pub event_id: Option<String>,
+}
+
+/// Reads one message. It costs CPU and nothing else: no clock, no database, no broker.
+pub fn decode(raw: &Raw<'_>, tenants: &Tenants, now: Timestamp) -> Result<Incoming, Refused> {
+    let Ok(route) = Ingress::parse(raw.subject) else {
+        let problem = Problem::of(Code::BadId).hint(
+            "Publish to sapa.v1.<tenant>.in.<topic>.<action> with tokens of a-z 0-9 _.",
+            "Kirim ke sapa.v1.<tenant>.in.<topic>.<action> dengan token a-z 0-9 _.",
+        );
+        return Err(refused(Box::new(problem), tenant_token(raw.subject), None, raw.body));
+    };
+    let tenant = Some(route.tenant.clone());
+    let Some(settings) = tenants.get(&route.tenant) else {
+        return Err(refused(Box::new(Problem::of(Code::TenantUnknown)), tenant, None, raw.body));
+    };
+    let attributes = match mode(raw) {
+        Ok(it) => it,
+        Err(problem) => return Err(refused(problem, tenant, None, raw.body)),
+    };
+    // On a stamped subject the publisher is proven; one that nobody configured may send as nobody.
+    let sources = route
+        .publisher
+        .as_ref()
+        .map(|it| settings.publishers.get(it).map(Vec::as_slice).unwrap_or_default());
+    let sender = Sender {
+        tenant: &route.tenant,
+        now,
+        may_import: settings.may_import,
+        sources,
+        route: Some(&route),
+        key: &settings.fingerprint_key,
+        refuse_unknown_fields: settings.refuse_unknown_fields,
+        external_venues: &settings.external_venues,
+    };
+    let read = match &attributes {
+        None => cloudevents::structured(raw.body, &sender),
+        Some(it) => cloudevents::binary(it.clone(), raw.body, &sender),
+    };
+    match read {
+        Ok(mut incoming) => {
+            if incoming.trace.is_none() {
+                incoming.trace = trace(raw.headers);
+            }
+            incoming.provenance = Some(raw.provenance.clone());
+            Ok(incoming)
+        }
+        Err(problem) => Err(refused(problem, tenant, attributes.as_ref(), raw.body)),
+    }
+}
+
+/// The headers as they are kept in quarantine: name → values, without what delivery added.
+#[must_use]
+pub fn headers_to_json(headers: Option<&HeaderMap>) -> Value {
+    let mut members = Map::new();
+    for (name, values) in headers.iter().flat_map(|it| it.iter()) {
+        let name: &str = name.as_ref();
+        if name == PIN_HEADER {
+            continue;
+        }
+        let values = values.iter().map(|it| Value::from(it.as_str())).collect();
+        members.insert(name.to_owned(), Value::Array(values));
+    }
+    Value::Object(members)
+}
+
+/// The attributes of a binary event, or `None` for a structured one.
+fn mode(raw: &Raw<'_>) -> Result<Option<Map<String, Value>>, Box<Problem>> {
+    let bytes: usize = raw
+        .headers
+        .iter()
+        .flat_map(|it| it.iter())
+        .flat_map(|(name, values)| {
+            let name: &str = name.as_ref();
+            values.iter().map(move |it| name.len() + it.as_str().len() + 4)
+        })
+        .sum();
+    if HEADER_BYTES_MAX < bytes {
+        return Err(Box::new(Problem::new(
+            Code::HeadersTooLarge,
+            format!("{bytes} bytes of headers; the limit is {HEADER_BYTES_MAX}."),
+            format!("{bytes} byte header; batasnya {HEADER_BYTES_MAX}."),
+        )));
+    }
+    let content_type =
+        raw.headers.and_then(|it| it.get("Content-Type")).map(|it| it.as_str().trim());
+    let media_type =
+        content_type.map(|it| it.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
+    let structured =
+        media_type.as_deref().is_some_and(|it| it.starts_with("application/cloudevents"));
+    let binary = raw.headers.is_some_and(|it| {
+        it.iter().any(|(name, _)| AsRef::<str>::as_ref(name).eq_ignore_ascii_case("ce-specversion"))
+    });
+    match (structured, binary) {
+        (true, true) => Err(Box::new(Problem::of(Code::ModeAmbiguous).hint(
+            "Leave out the ce-* headers, or the content type application/cloudevents+json.",
+            "Hapus header ce-*, atau jenis konten application/cloudevents+json.",
+        ))),
+        (true, false) => match media_type.as_deref() {
+            Some("application/cloudevents" | "application/cloudevents+json") => Ok(None),
+            _ => Err(not_one_event()),
+        },
+        (false, true) => attributes(raw.headers, content_type).map(Some),
+        // An empty body and one that begins with a byte-order mark get their own answers below.
+        (false, false) => match (content_type, raw.body.trim_ascii_start().first()) {
+            (None, None | Some(b'{' | 0xEF)) => Ok(None),
+            _ => Err(not_one_event()),
+        },
+    }
+}
+
+fn not_one_event() -> Box<Problem> {
+    Box::new(Problem::new(
+        Code::MediaType,
+        "Send one event: Content-Type application/cloudevents+json, or ce-* headers with a JSON body. \
+         Batches go through api.events.append.",
+        "Kirim satu peristiwa: Content-Type application/cloudevents+json, atau header ce-* dengan isi \
+         JSON. Kumpulan dikirim lewat api.events.append.",
+    ))
+}
+
+/// The `ce-*` headers as attributes. Only these names are read without regard to case.
+fn attributes(
+    headers: Option<&HeaderMap>,
+    content_type: Option<&str>,
+) -> Result<Map<String, Value>, Box<Problem>> {
+    let mut members = Map::new();
+    for (name, values) in headers.iter().flat_map(|it| it.iter()) {
+        let lower = AsRef::<str>::as_ref(name).to_ascii_lowercase();
+        let Some(attribute) = lower.strip_prefix("ce-") else { continue };
+        for value in values {
+            let Some(text) = unescape(value.as_str()) else {
+                return Err(Box::new(Problem::at(
+                    Code::HeaderEncoding,
+                    format!("/{attribute}"),
+                    "This header is not percent-encoded UTF-8.",
+                    "Header ini bukan UTF-8 dengan pengodean persen.",
+                )));
+            };
+            if members.insert(attribute.to_owned(), Value::from(text)).is_some() {
+                return Err(Box::new(Problem::at(
+                    Code::DuplicateKey,
+                    format!("/{attribute}"),
+                    "This ce-* header is there twice.",
+                    "Header ce-* ini ada dua kali.",
+                )));
+            }
+        }
+    }
+    if let Some(it) = content_type {
+        members.insert("datacontenttype".to_owned(), Value::from(it));
+    }
+    Ok(members)
+}
+
+/// Takes off double quotes, decodes percent signs, and insists on UTF-8.
+fn unescape(value: &str) -> Option<String> {
+    let value = value.trim();
+    let quoted = value.strip_prefix('"').and_then(|it| it.strip_suffix('"'));
+    let mut bytes = Vec::with_capacity(value.len());
+    let mut rest = quoted.unwrap_or(value).bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match byte {
+            b'%' => hex(rest.next()?)? << 4 | hex(rest.next()?)?,
+            b'\\' if quoted.is_some() => rest.next()?,
+            other => other,
+        });
+    }
+    String::from_utf8(bytes).ok()
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
+}
+
+/// A `traceparent` header in the form that W3C gives it; anything else is not passed on.
+fn trace(headers: Option<&HeaderMap>) -> Option<String> {
+    let text = headers?.get("traceparent")?.as_str();
+    let fits = (1..=TRACE_CHARS_MAX).contains(&text.len())
+        && text.bytes().all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f' | b'-'));
+    fits.then(|| text.to_owned())
+}
+
+/// The third token of a subject that is otherwise wrong, if it could be a tenant.
+fn tenant_token(subject: &str) -> Option<Tenant> {
+    subject.split('.').nth(2)?.parse().ok()
+}
+
+fn refused(
+    problem: Box<Problem>,
+    tenant: Option<Tenant>,
+    attributes: Option<&Map<String, Value>>,
+    body: &[u8],
+) -> Refused {
+    #[derive(Deserialize, Default)]
+    struct Peek {
+        source: Option<String>,
+        id: Option<String>,
+    }
+    let peek = match attributes {
+        Some(it) => {
+            let text = |name: &str| it.get(name).and_then(Value::as_str).map(str::to_owned);
+            Peek { source: text("source"), id: text("id") }
+        }
+        // Best effort: what is not JSON has no name.
+        None => serde_json::from_slice(body).unwrap_or_default(),
+    };
+    // Only what fits the grammar becomes a column that people search by.
+    let source = peek.source.filter(|it| it.parse::<Source>().is_ok());
+    let event_id = peek.id.filter(|it| it.parse::<EventId>().is_ok());
+    Refused { problem, tenant, source, event_id }
+}

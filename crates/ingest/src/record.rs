@@ -1,0 +1,290 @@
+//! A chunk of messages → the log or quarantine, and only then the answer to the broker.
+//!
+//! Promises that a message is acknowledged after its event is committed, and terminated after its
+//! bytes are committed to quarantine. While the database is away the same chunk is tried again and
+//! again. What fails alone, while the database answers others, is quarantined after
+//! [`ATTEMPTS_MAX`] attempts of its own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use events::envelope::{Incoming, Provenance};
+use events::id::Tenant;
+use events::problem::{Code, Language, Problem};
+use events::time::Clock;
+use jiff::Timestamp;
+use serde_json::Value;
+use store::{AppendError, Appender, Log, quarantine};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::append::append_each;
+use crate::counters::Counters;
+use crate::decode::{Raw, Refused, Tenants, decode, headers_to_json};
+use crate::notice;
+use crate::verdict::{self, Verdict};
+use crate::wire::{Answer, Answers, Taken};
+
+/// Attempts at one message that fails alone.
+pub(crate) const ATTEMPTS_MAX: u32 = 5;
+/// Pause before a chunk is tried again; it doubles.
+const RETRY_FIRST: Duration = Duration::from_millis(100);
+/// The longest pause.
+const RETRY_LONGEST: Duration = Duration::from_secs(5);
+/// Chunks up to this are read where they are: another thread would cost more than it saves.
+const INLINE_MAX: usize = 4;
+
+/// Messages on their way into the log, in order.
+#[derive(Debug)]
+pub(crate) struct Chunk {
+    pub(crate) messages: Arc<[Taken]>,
+    decoded: Decoded,
+}
+
+#[derive(Debug)]
+enum Decoded {
+    Here(Vec<Result<Incoming, Refused>>),
+    Soon(JoinHandle<Vec<Result<Incoming, Refused>>>),
+}
+
+impl Chunk {
+    /// Starts to read the messages, on another thread where that pays.
+    pub(crate) fn new(
+        messages: Vec<Taken>,
+        tenants: Tenants,
+        incarnation: Timestamp,
+        now: Timestamp,
+    ) -> Self {
+        let messages: Arc<[Taken]> = messages.into();
+        let own = Arc::clone(&messages);
+        let read = move || -> Vec<_> {
+            own.iter().map(|it| decode(&raw(it, incarnation), &tenants, now)).collect()
+        };
+        let decoded = if messages.len() <= INLINE_MAX {
+            Decoded::Here(read())
+        } else {
+            Decoded::Soon(tokio::task::spawn_blocking(read))
+        };
+        Self { messages, decoded }
+    }
+}
+
+/// A delivered message as the decoder wants it.
+fn raw(it: &Taken, incarnation: Timestamp) -> Raw<'_> {
+    Raw {
+        subject: it.message.subject.as_str(),
+        headers: it.message.headers.as_ref(),
+        body: &it.message.payload,
+        provenance: place(it, incarnation),
+    }
+}
+
+fn place(it: &Taken, incarnation: Timestamp) -> Provenance {
+    Provenance { incarnation, sequence: i64::try_from(it.stream_sequence).unwrap_or(i64::MAX) }
+}
+
+/// Takes chunks to the log.
+#[derive(Clone, Debug)]
+pub(crate) struct Recorder {
+    pub(crate) appender: Appender,
+    pub(crate) log: Log,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) answers: Answers,
+    pub(crate) counters: Arc<Counters>,
+    /// Whose quarantine takes messages whose subject names no possible tenant.
+    pub(crate) home: Tenant,
+}
+
+/// A refused message and what is known about it.
+struct Suspicious {
+    index: usize,
+    refused: Refused,
+}
+
+impl Recorder {
+    /// Records a chunk and answers for each message. What is left when asked to stop comes back.
+    pub(crate) async fn record(
+        self,
+        chunk: Chunk,
+        incarnation: Timestamp,
+        stop: CancellationToken,
+    ) -> Vec<Taken> {
+        let Chunk { messages, decoded } = chunk;
+        let decoded = match decoded {
+            Decoded::Here(it) => it,
+            Decoded::Soon(task) => match task.await {
+                Ok(it) => it,
+                Err(error) => {
+                    tracing::error!(%error, "reading a chunk of messages failed; all of it is kept in quarantine");
+                    messages.iter().map(|_| Err(internal(None))).collect()
+                }
+            },
+        };
+        let mut pending = Vec::with_capacity(decoded.len());
+        let mut suspicious = Vec::new();
+        for (index, it) in decoded.into_iter().enumerate() {
+            match it {
+                Ok(incoming) => pending.push((index, incoming)),
+                Err(refused) => suspicious.push(Suspicious { index, refused }),
+            }
+        }
+        let mut open = self.append(&messages, pending, &mut suspicious, &stop).await;
+        if !self.quarantine(&messages, &suspicious, incarnation, &stop).await {
+            open.extend(suspicious.iter().map(|it| it.index));
+        }
+        open.sort_unstable();
+        open.into_iter().filter_map(|it| messages.get(it).cloned()).collect()
+    }
+
+    /// Appends until everything is decided or somebody says stop; answers with what is undecided.
+    async fn append(
+        &self,
+        messages: &[Taken],
+        mut pending: Vec<(usize, Incoming)>,
+        suspicious: &mut Vec<Suspicious>,
+        stop: &CancellationToken,
+    ) -> Vec<usize> {
+        let mut pause = RETRY_FIRST;
+        // One by one, to find out which message it is that fails.
+        let mut alone = false;
+        let mut failures = 0;
+        while !pending.is_empty() {
+            let rest = if alone { pending.split_off(1) } else { Vec::new() };
+            let events = pending.iter().map(|(_, it)| it.clone()).collect();
+            let outcomes = append_each(&self.appender, events).await;
+            let mut again = Vec::new();
+            let mut unavailable = false;
+            for ((index, incoming), outcome) in pending.into_iter().zip(outcomes) {
+                match verdict::of(&outcome) {
+                    Verdict::Ack => {
+                        self.count(outcome.is_ok_and(|it| it.is_new()));
+                        self.answers.give(messages.get(index), Answer::Ack).await;
+                    }
+                    Verdict::Quarantine(problem) => {
+                        let refused = refused(&incoming, problem);
+                        suspicious.push(Suspicious { index, refused });
+                    }
+                    Verdict::Retry => {
+                        unavailable |= matches!(outcome, Err(AppendError::Unavailable(_)));
+                        again.push((index, incoming));
+                    }
+                }
+            }
+            if again.is_empty() {
+                (pause, failures) = (RETRY_FIRST, 0);
+                self.counters.flowing();
+                pending = rest;
+                continue;
+            }
+            self.counters.stuck(self.clock.now());
+            let answers_others = unavailable && self.log.head().await.is_ok();
+            failures = if answers_others && alone { failures + 1 } else { 0 };
+            if failures == ATTEMPTS_MAX {
+                let (index, incoming) = again.remove(0);
+                suspicious.push(Suspicious { index, refused: internal(Some(&incoming)) });
+            }
+            alone = answers_others && failures < ATTEMPTS_MAX;
+            again.extend(rest);
+            pending = again;
+            if !wait(&mut pause, stop).await {
+                return pending.into_iter().map(|(index, _)| index).collect();
+            }
+        }
+        Vec::new()
+    }
+
+    fn count(&self, new: bool) {
+        let counter = if new { &self.counters.recorded } else { &self.counters.duplicates };
+        Counters::add(counter, 1);
+    }
+
+    /// Keeps the refused ones, tells of them and terminates them; `false` if stopped before that.
+    async fn quarantine(
+        &self,
+        messages: &[Taken],
+        suspicious: &[Suspicious],
+        incarnation: Timestamp,
+        stop: &CancellationToken,
+    ) -> bool {
+        if suspicious.is_empty() {
+            return true;
+        }
+        let received_at = self.clock.now();
+        let told: Vec<(Value, Value)> = suspicious
+            .iter()
+            .map(|it| {
+                let headers = messages.get(it.index).and_then(|it| it.message.headers.as_ref());
+                let problem = it.refused.problem.to_json(Language::En, None, "");
+                (problem, headers_to_json(headers))
+            })
+            .collect();
+        let suspects: Vec<quarantine::Suspect<'_>> = suspicious
+            .iter()
+            .zip(&told)
+            .filter_map(|(it, (problem, headers))| {
+                let message = messages.get(it.index)?;
+                Some(quarantine::Suspect {
+                    tenant: it.refused.tenant.as_ref().unwrap_or(&self.home),
+                    code: it.refused.problem.code.as_str(),
+                    problem,
+                    face: "nats",
+                    subject: Some(message.message.subject.as_str()),
+                    provenance: Some(place(message, incarnation)),
+                    received_at,
+                    source: it.refused.source.as_deref(),
+                    event_id: it.refused.event_id.as_deref(),
+                    headers,
+                    bytes: &message.message.payload,
+                })
+            })
+            .collect();
+        let mut pause = RETRY_FIRST;
+        let names = loop {
+            match quarantine::keep(self.log.db(), &suspects).await {
+                Ok(names) => break names,
+                Err(error) => {
+                    tracing::warn!(%error, "quarantine is tried again");
+                    self.counters.stuck(self.clock.now());
+                }
+            }
+            if !wait(&mut pause, stop).await {
+                return false;
+            }
+        };
+        self.counters.flowing();
+        Counters::add(&self.counters.quarantined, suspects.len());
+        for ((suspect, name), it) in suspects.iter().zip(&names).zip(suspicious) {
+            self.answers.tell(notice::of(suspect, name, &it.refused.problem)).await;
+            self.answers.give(messages.get(it.index), Answer::Term(suspect.code)).await;
+        }
+        true
+    }
+}
+
+/// Sleeps and doubles the pause; `false` when asked to stop.
+async fn wait(pause: &mut Duration, stop: &CancellationToken) -> bool {
+    let this = *pause;
+    *pause = (this * 2).min(RETRY_LONGEST);
+    tokio::select! {
+        () = tokio::time::sleep(this) => true,
+        () = stop.cancelled() => false,
+    }
+}
+
+fn refused(it: &Incoming, problem: Box<Problem>) -> Refused {
+    Refused {
+        problem,
+        tenant: Some(it.tenant.clone()),
+        source: Some(it.source.to_string()),
+        event_id: Some(it.id.to_string()),
+    }
+}
+
+/// The refusal of a message that fails for no reason of its sender's.
+fn internal(it: Option<&Incoming>) -> Refused {
+    let problem = Box::new(Problem::of(Code::Internal));
+    match it {
+        Some(it) => refused(it, problem),
+        None => Refused { problem, tenant: None, source: None, event_id: None },
+    }
+}

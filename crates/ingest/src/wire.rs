@@ -1,0 +1,74 @@
+//! What goes back to the broker: acknowledgements, requests for patience, notices.
+//!
+//! All of it is fire and forget: correctness rests on the ids in the log, an answer that is lost
+//! only means that the message comes again.
+
+use std::time::Duration;
+
+use async_nats::{Client, HeaderMap};
+
+use crate::notice::Notice;
+
+/// How long a stopping ingest waits for its last answers to leave the socket.
+const FLUSH_WAIT: Duration = Duration::from_secs(2);
+
+/// A message that was delivered to us and is not answered yet.
+#[derive(Clone, Debug)]
+pub(crate) struct Taken {
+    pub(crate) stream_sequence: u64,
+    pub(crate) message: async_nats::Message,
+}
+
+/// The answers we give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer<'a> {
+    /// Recorded.
+    Ack,
+    /// Still at work: start the waiting time anew.
+    Progress,
+    /// Give it to the next instance at once.
+    Nak,
+    /// Never again, for this reason.
+    Term(&'a str),
+}
+
+/// Sends answers.
+#[derive(Clone, Debug)]
+pub(crate) struct Answers(Client);
+
+impl Answers {
+    pub(crate) fn new(client: Client) -> Self {
+        Self(client)
+    }
+
+    pub(crate) async fn give(&self, to: Option<&Taken>, answer: Answer<'_>) {
+        let Some(reply) = to.and_then(|it| it.message.reply.clone()) else { return };
+        let body = match answer {
+            Answer::Ack => "+ACK".into(),
+            Answer::Progress => "+WPI".into(),
+            Answer::Nak => "-NAK".into(),
+            Answer::Term(code) => format!("+TERM {code}").into(),
+        };
+        if let Err(error) = self.0.publish(reply, body).await {
+            tracing::debug!(%error, "an answer to the broker was not sent");
+        }
+    }
+
+    pub(crate) async fn tell(&self, it: Notice) {
+        let mut headers = HeaderMap::new();
+        headers.insert("Sapa-Code", it.code.as_str());
+        headers.insert("Sapa-Original-Subject", it.original_subject.as_str());
+        headers.insert("Sapa-Sequence", it.sequence.to_string().as_str());
+        let body = it.body.to_string().into();
+        if let Err(error) = self.0.publish_with_headers(it.subject, headers, body).await {
+            tracing::debug!(%error, "a quarantine notice was not sent");
+        }
+    }
+
+    /// Waits until what was sent has left, but not for ever.
+    pub(crate) async fn flush(&self) {
+        if !matches!(tokio::time::timeout(FLUSH_WAIT, self.0.flush()).await, Ok(Ok(()))) {
+            tracing::warn!("the last answers to the broker may be lost; their messages come again");
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! When which reaction has to look at whom: the only thing a tick reads.
+//!
+//! Each holder has at most one row per queue, with the earliest instant at which something is due.
+//! So the work of a tick is proportional to what is due, however many customers there are.
+
+use events::id::Tenant;
+use jiff::Timestamp;
+use sqlx::QueryBuilder;
+use store::error::ReadError;
+use store::sql::{ROWS_PER_STATEMENT_MAX, SqlTime};
+use store::{Tx, on_tx};
+
+use crate::dossier::{Dossier, Holder};
+use crate::policies::Rules;
+use crate::rows::Key;
+use crate::{alerts, loyalty, promises, rows};
+
+/// A line of people a reaction works through, earliest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Queue {
+    /// Promises past their time, or met.
+    Promise,
+    /// Tiers reached or lost.
+    Loyalty,
+    /// Alerts to raise, pass on, resolve or withdraw.
+    Alert,
+    /// Silences of imported history, so many a day per team.
+    Rationed,
+}
+
+impl Queue {
+    /// In the order in which they are worked: a broken promise rings in the same tick.
+    pub const ALL: [Self; 4] = [Self::Promise, Self::Loyalty, Self::Alert, Self::Rationed];
+
+    /// The word in the column.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Promise => "promise",
+            Self::Loyalty => "loyalty",
+            Self::Alert => "alert",
+            Self::Rationed => "rationed",
+        }
+    }
+}
+
+/// One row: this holder, in this queue, from this instant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Appointment {
+    /// Which queue.
+    pub queue: Queue,
+    /// From when something is due.
+    pub at: Timestamp,
+    /// For the rationed queue: whose ration.
+    pub team: String,
+}
+
+/// All appointments of one holder, as facts and policies stand.
+#[must_use]
+pub fn appointments(
+    tenant: &Tenant,
+    holder: &Holder,
+    dossier: &Dossier,
+    rules: &Rules<'_>,
+) -> Vec<Appointment> {
+    let mut found: Vec<Appointment> = Vec::new();
+    let mut add = |queue, at, team: &str| match found.iter_mut().find(|it| it.queue == queue) {
+        Some(it) if it.at <= at => {}
+        Some(it) => *it = Appointment { queue, at, team: team.to_owned() },
+        None => found.push(Appointment { queue, at, team: team.to_owned() }),
+    };
+    for due in promises::due::dues(&dossier.promises) {
+        add(Queue::Promise, due.at, "");
+    }
+    if holder.as_customer().is_some()
+        && let Some(change) = loyalty::due::next_change(&dossier.loyalty, rules.history, &rules.active.calendar)
+    {
+        add(Queue::Loyalty, change.at, "");
+    }
+    for due in alerts::due::dues(tenant, holder, dossier, rules.active) {
+        let queue = if due.rationed { Queue::Rationed } else { Queue::Alert };
+        add(queue, due.at, due.team.as_str());
+    }
+    found.sort_by_key(|it| it.queue);
+    found
+}
+
+const DELETE_HEAD: &str = "DELETE FROM agenda WHERE (holder, tenant) IN (";
+const INSERT_HEAD: &str = "INSERT INTO agenda (holder, tenant, queue, act_at, team) ";
+
+/// Replaces the appointments of some holders.
+pub(crate) async fn replace(
+    tx: &mut Tx,
+    holders: &[&Key],
+    appointments: &[(&Key, Appointment)],
+) -> Result<(), sqlx::Error> {
+    rows::delete(tx, DELETE_HEAD, holders).await?;
+    for chunk in appointments.chunks(ROWS_PER_STATEMENT_MAX) {
+        on_tx!(tx, conn => {
+            QueryBuilder::new(INSERT_HEAD)
+                .push_values(chunk, |mut row, ((tenant, holder), it)| {
+                    row.push_bind(holder.as_str())
+                        .push_bind(tenant.as_str())
+                        .push_bind(it.queue.as_str())
+                        .push_bind(SqlTime(it.at))
+                        .push_bind(&it.team);
+                })
+                .build()
+                .persistent(false)
+                .execute(conn)
+                .await?;
+        });
+    }
+    Ok(())
+}
+
+const DUE: &str = "
+    SELECT holder, tenant
+      FROM agenda
+     WHERE queue = $1
+       AND act_at <= $2
+       AND ($3 IS NULL OR team = $3)
+     ORDER BY act_at, holder
+     LIMIT $4";
+
+const RATIONS: &str = "
+    SELECT DISTINCT tenant, team
+      FROM agenda
+     WHERE queue = 'rationed'
+       AND act_at <= $1
+     ORDER BY tenant, team";
+
+/// The holders whose time has come in a queue, earliest first.
+pub async fn due(
+    tx: &mut Tx,
+    queue: Queue,
+    now: Timestamp,
+    team: Option<&str>,
+    limit: i64,
+) -> Result<Vec<(Tenant, Holder)>, ReadError> {
+    let found: Vec<(String, String)> = on_tx!(tx, conn => {
+        sqlx::query_as(DUE)
+            .bind(queue.as_str())
+            .bind(SqlTime(now))
+            .bind(team)
+            .bind(limit)
+            .fetch_all(conn)
+            .await?
+    });
+    found.into_iter().map(|(holder, tenant)| Ok((parsed(&tenant)?, Holder::stored(&holder)))).collect()
+}
+
+/// The teams for which imported silences wait.
+pub async fn rations(tx: &mut Tx, now: Timestamp) -> Result<Vec<(Tenant, String)>, ReadError> {
+    let found: Vec<(String, String)> =
+        on_tx!(tx, conn => sqlx::query_as(RATIONS).bind(SqlTime(now)).fetch_all(conn).await?);
+    found.into_iter().map(|(tenant, team)| Ok((parsed(&tenant)?, team))).collect()
+}
+
+fn parsed(tenant: &str) -> Result<Tenant, ReadError> {
+    tenant.parse().map_err(|_| ReadError::Corrupt {
+        table: "agenda",
+        column: "tenant",
+        key: tenant.to_owned(),
+    })
+}

@@ -1,0 +1,51 @@
+//! Keeps the read models up with the log: the loop around the runner's steps.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use store::Bell;
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use crate::runner::{RunError, Runner};
+use crate::views::Views;
+
+/// What a lost wake-up may cost.
+pub const POLL_EVERY: Duration = Duration::from_secs(1);
+/// Pause after the database did not answer.
+pub const RETRY_AFTER: Duration = Duration::from_millis(500);
+
+/// Folds page after page until asked to stop, and rings the views' bell after each.
+///
+/// The runner is shared with a rebuild, which holds it for the moment of its swap only.
+pub async fn keep_up(
+    runner: Arc<Mutex<Runner>>,
+    views: Views,
+    appended: Bell,
+    stop: CancellationToken,
+) -> Result<(), RunError> {
+    while !stop.is_cancelled() {
+        // Listen first: an append that lands while we fold must not be slept through.
+        let rung = appended.listen();
+        let outcome = runner.lock().await.step().await;
+        match outcome {
+            Ok(progress) if 0 < progress.events => {
+                views.bell().ring(progress.position);
+                continue;
+            }
+            Ok(progress) => views.bell().ring(progress.position),
+            Err(RunError::Unavailable(error)) => {
+                tracing::warn!(error = %error, "the read models wait for the database");
+                tokio::time::sleep(RETRY_AFTER).await;
+                continue;
+            }
+            Err(error) => return Err(error),
+        }
+        tokio::select! {
+            () = rung => (),
+            () = tokio::time::sleep(POLL_EVERY) => (),
+            () = stop.cancelled() => (),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,234 @@
+//! A whole house without its faces: log, read models, reactions and a clock that is moved by hand.
+//!
+//! Stories are acted out in it: facts are recorded when they happen unless said otherwise, time
+//! passes from one due moment to the next, and what is true then can be asked.
+
+use std::sync::Arc;
+
+use events::cloudevents::{self, Sender};
+use events::id::{CustomerId, Tenant};
+use events::time::{Clock, FixedClock};
+use jiff::Timestamp;
+use projections::agenda::Queue;
+use projections::{Holder, Runner, Snapshot, Views, keeper, runner};
+use reactions::Reactor;
+use serde_json::{Value, json};
+use store::{Appended, Appender, Bell, Log, Writer, on_tx};
+use store::db::Place;
+use store::sql::SqlTime;
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// Everything between the log and the reactions.
+pub struct House {
+    pub place: Place,
+    pub log: Log,
+    pub appender: Appender,
+    pub views: Views,
+    pub clock: Arc<FixedClock>,
+    pub runner: Arc<Mutex<Runner>>,
+    reactor: Reactor,
+    stop: CancellationToken,
+    _folder: Option<tempfile::TempDir>,
+}
+
+pub fn main_tenant() -> Tenant {
+    "main".parse().unwrap()
+}
+
+pub fn instant(text: &str) -> Timestamp {
+    events::time::parse_instant(text).unwrap()
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl House {
+    /// On SQLite, in a folder of its own.
+    pub async fn sqlite() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let place = Place::Folder(folder.path().to_owned());
+        Self::at(place, Some(folder)).await
+    }
+
+    /// Wherever the log is to live.
+    pub async fn at(place: Place, folder: Option<tempfile::TempDir>) -> Self {
+        let clock = Arc::new(FixedClock::at(instant("2020-01-01T00:00:00Z")));
+        let handed: Arc<dyn Clock> = clock.clone();
+        let log = Log::open(&place, 4, Uuid::from_u128(7)).await.unwrap();
+        let bell = Bell::default();
+        let (writer, appender) = Writer::new(log.db().clone(), handed.clone(), bell.clone(), 1_024);
+        let stop = CancellationToken::new();
+        tokio::spawn(writer.run(stop.clone()));
+        let views = Views::open(place.clone(), log.clone(), handed, 4).await.unwrap();
+        let live = views.live();
+        let runner = Runner::open(log.clone(), live.db, live.generation, 1).await.unwrap();
+        let runner = Arc::new(Mutex::new(runner));
+        tokio::spawn(keeper::keep_up(runner.clone(), views.clone(), bell, stop.clone()));
+        let reactor = Reactor::new(
+            views.clone(),
+            appender.clone(),
+            Arc::new(|_: &Tenant| Some(b"key".to_vec())),
+        );
+        Self { place, log, appender, views, clock, runner, reactor, stop, _folder: folder }
+    }
+
+    /// Records a fact at the moment it happens.
+    pub async fn fact(&self, at: &str, customer: &str, kind: &str, data: Value) -> Appended {
+        self.pass_until(at).await;
+        self.late(at, customer, kind, data).await
+    }
+
+    /// Records a fact now that happened at another time.
+    pub async fn late(&self, at: &str, customer: &str, kind: &str, data: Value) -> Appended {
+        let id = format!("{customer}-{kind}-{at}");
+        self.event(json!({ "id": id, "time": at, "subject": customer, "data": data }), kind).await
+    }
+
+    /// Records an event whose attributes are given; what is missing is filled in.
+    pub async fn event(&self, mut event: Value, kind: &str) -> Appended {
+        let members = event.as_object_mut().unwrap();
+        let direction = kind.parse::<events::kind::Kind>().unwrap().direction();
+        let actor = if direction == events::kind::Direction::In { "customer" } else { "staff/dewi" };
+        for (name, value) in [
+            ("specversion", "1.0"),
+            ("source", "/test"),
+            ("type", &format!("sapa.{kind}.v1")),
+            ("actor", actor),
+            ("channel", "phone"),
+        ] {
+            members.entry(name).or_insert_with(|| value.into());
+        }
+        let tenant = main_tenant();
+        let sender = Sender {
+            tenant: &tenant,
+            now: self.clock.now(),
+            may_import: true,
+            sources: None,
+            route: None,
+            key: b"key",
+            refuse_unknown_fields: true,
+            external_venues: &[],
+        };
+        let incoming = cloudevents::structured(event.to_string().as_bytes(), &sender)
+            .unwrap_or_else(|problem| panic!("{problem} {:?} in {event}", problem.errors));
+        let mut done = self.appender.append(vec![incoming]).await.unwrap();
+        self.settle().await;
+        done.remove(0)
+    }
+
+    /// Lets time pass, stopping wherever something becomes due.
+    pub async fn pass_until(&self, at: &str) {
+        let at = instant(at);
+        self.settle().await;
+        while let Some(next) = self.next_due().await {
+            if at < next {
+                break;
+            }
+            let next = next.max(self.clock.now());
+            self.clock.set(next);
+            self.settle().await;
+            if self.next_due().await.is_some_and(|it| it <= next) {
+                break;
+            }
+        }
+        if self.clock.now() < at {
+            self.clock.set(at);
+        }
+        self.settle().await;
+    }
+
+    /// Everything folded and everything due appended.
+    pub async fn settle(&self) {
+        for _ in 0..200 {
+            let head = self.log.head().await.unwrap();
+            assert!(self.views.wait_for(head, std::time::Duration::from_secs(20)).await.unwrap());
+            let ticked = self.reactor.tick(self.clock.now()).await.unwrap();
+            if ticked.appended == 0 && !ticked.behind {
+                return;
+            }
+        }
+        panic!("the reactions do not come to rest");
+    }
+
+    async fn next_due(&self) -> Option<Timestamp> {
+        let mut snapshot = self.snapshot().await;
+        let at: Option<SqlTime> = on_tx!(&mut snapshot.tx, conn => {
+            sqlx::query_scalar("SELECT act_at FROM agenda WHERE queue <> $1 ORDER BY act_at LIMIT 1")
+                .bind(Queue::Rationed.as_str())
+                .fetch_optional(conn)
+                .await
+                .unwrap()
+        });
+        at.map(|it| it.0)
+    }
+
+    pub async fn snapshot(&self) -> Snapshot {
+        self.views.snapshot().await.unwrap()
+    }
+
+    /// The clocks and obligations of a customer now.
+    pub async fn neglect(&self, customer: &str) -> Value {
+        let customer: CustomerId = customer.parse().unwrap();
+        let mut snapshot = self.snapshot().await;
+        projections::neglect::query::of_customer(
+            &mut snapshot,
+            &main_tenant(),
+            &customer,
+            self.clock.now(),
+        )
+        .await
+        .unwrap()
+    }
+
+    /// One clock of a customer.
+    pub async fn clock_of(&self, customer: &str, clock: &str) -> Value {
+        let found = self.neglect(customer).await;
+        let clocks = found["clocks"].as_array().unwrap();
+        clocks.iter().find(|it| it["clock"] == clock).cloned().unwrap_or(Value::Null)
+    }
+
+    /// All alerts about a customer, with their history.
+    pub async fn alerts(&self, customer: &str) -> Vec<Value> {
+        let wanted = projections::alerts::query::Wanted {
+            state: Some("all".into()),
+            customer: Some(customer.parse().unwrap()),
+            ..Default::default()
+        };
+        let mut snapshot = self.snapshot().await;
+        let found = projections::alerts::query::list(&mut snapshot, &main_tenant(), &wanted, 100);
+        let found = found.await.unwrap();
+        found.iter().map(|it| it.to_json(None, self.clock.now(), true)).collect()
+    }
+
+    /// What the folds remember of a customer.
+    pub async fn dossier(&self, customer: &str) -> projections::Dossier {
+        let key = (main_tenant(), Holder::stored(customer));
+        let mut snapshot = self.snapshot().await;
+        let found = runner::load_dossiers(&mut snapshot.tx, &[key.clone()].into()).await.unwrap();
+        found.get(&key).cloned().unwrap_or_default()
+    }
+
+    /// The facts of the log that have a kind, oldest first.
+    pub async fn recorded(&self, kind: &str) -> Vec<events::envelope::Recorded> {
+        let mut found = Vec::new();
+        let mut after = 0;
+        loop {
+            let page = self.log.read_after(after, 500).await.unwrap();
+            let Some(last) = page.last() else { return found };
+            after = last.position;
+            found.extend(page.into_iter().filter(|it| it.kind.name() == kind));
+        }
+    }
+}
+
+/// An instant in answers, as it is told in Jakarta: `2026-06-24 09:00`.
+pub fn local(value: &Value) -> String {
+    let Some(text) = value.as_str() else { return value.to_string() };
+    let at: Timestamp = text.parse().unwrap();
+    at.to_zoned(jiff::tz::TimeZone::get("Asia/Jakarta").unwrap()).strftime("%Y-%m-%d %H:%M").to_string()
+}
