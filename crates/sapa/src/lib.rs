@@ -1,1 +1,3 @@
 //! sapa
+
+pub mod import;
