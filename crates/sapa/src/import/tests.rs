@@ -524,3 +524,10 @@ fn a_damaged_checkpoint_means_the_beginning() {
     }
     assert_eq!(checkpoint::load(folder.path(), &file, "").unwrap(), 0);
 }
+
+#[test]
+fn a_reader_can_work_on_another_thread() {
+    fn sent<T: Send>(_: &T) {}
+    let file = Box::new(Cursor::new(Vec::new()));
+    sent(&Reader::from_input("-", file, Plan::JsonLines, 0).unwrap());
+}
