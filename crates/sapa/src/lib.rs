@@ -9,6 +9,7 @@ pub mod commands;
 pub mod config;
 pub mod demo;
 pub mod exit;
+pub mod import;
 pub mod lifecycle;
 pub mod output;
 pub mod serve;

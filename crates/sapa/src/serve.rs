@@ -3,11 +3,15 @@
 //! start on a setting that would break a promise, and says which.
 
 pub mod checks;
+pub mod compose;
 pub mod first;
 pub mod leader;
 pub mod lock;
 pub mod nats;
+pub mod pipes;
 pub mod service;
+pub mod term;
+pub mod told;
 
 use std::path::Path;
 

@@ -79,6 +79,18 @@ pub fn settings(config: &Config) -> Finding {
             "Put a proxy with TLS in front and set http.behind_proxy = true, or listen on 127.0.0.1.",
         );
     }
+    let led = ["project", "react", "deliver"].map(|it| config.has_role(it));
+    if led.contains(&true) && led.contains(&false) {
+        return Finding::bad(
+            "configuration",
+            Verdict::Refused,
+            format!(
+                "roles = {}: project, react and deliver are led together",
+                config.roles.join(",")
+            ),
+            "Give a process all three of them, or none.",
+        );
+    }
     Finding::fine("configuration", "valid")
 }
 

@@ -15,6 +15,7 @@ use store::Db;
 use store::lease::{self, Held, LEADER, RENEW_EVERY};
 use tokio_util::sync::CancellationToken;
 
+use super::told::Told;
 use crate::lifecycle::{Ended, Tasks};
 
 /// How often an instance without the lease looks for it.
@@ -34,8 +35,8 @@ pub struct Leader {
     pub clock: Arc<dyn Clock>,
     /// What a term starts.
     pub term: Term,
-    /// The epoch of the term that runs; 0 while there is none.
-    pub epoch: Arc<std::sync::atomic::AtomicI64>,
+    /// Told when a term begins and ends.
+    pub told: Arc<Told>,
 }
 
 impl fmt::Debug for Leader {
@@ -63,9 +64,8 @@ impl Leader {
 
     /// One term: from the lease to its loss.
     async fn lead(&self, held: Held, stop: &CancellationToken) -> anyhow::Result<()> {
-        use std::sync::atomic::Ordering;
         tracing::info!(epoch = held.epoch, "leading");
-        self.epoch.store(held.epoch, Ordering::Relaxed);
+        self.told.leads(held.epoch);
         let tasks = (self.term)(held.epoch).await?;
         let until_lost = async {
             tokio::select! {
@@ -75,7 +75,7 @@ impl Leader {
         };
         // The process has its own second signal; a term ends when its tasks have ended.
         let ended = tasks.run(until_lost, std::future::pending()).await;
-        self.epoch.store(0, Ordering::Relaxed);
+        self.told.leads(0);
         if let Ended::Failed(task) = ended {
             anyhow::bail!("{task:?} ended during a term");
         }
@@ -104,8 +104,6 @@ impl Leader {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicI64;
-
     use store::Log;
     use store::db::Place;
 
@@ -127,7 +125,6 @@ mod tests {
                 Ok(tasks)
             })
         });
-        let epoch = Arc::new(AtomicI64::new(0));
         Leader {
             db: db.clone(),
             holder: holder.to_owned(),

@@ -4,18 +4,18 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
 
 use events::mint::Ids;
 use events::time::Clock;
 use store::db::Place;
 use store::{Appender, Bell, Log, Writer};
 use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
 
-use super::leader::Leader;
+use super::compose::Parts;
 use super::lock::{Instance, Lock};
-use super::nats::{Broker, broker};
-use super::{checks, first, private_folder};
+use super::nats::broker;
+use super::{checks, compose, first, private_folder};
 use crate::clock::{SystemClock, SystemIds};
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
@@ -47,10 +47,10 @@ pub struct Base {
     pub clock: Arc<dyn Clock>,
     /// New ids.
     pub ids: Arc<dyn Ids>,
-    /// Whether this instance leads: the epoch, or 0.
-    pub epoch: Arc<AtomicI64>,
     /// This start of this process, for leases.
     pub holder: String,
+    /// Reactions begin when this is cancelled: the demo records its story first.
+    pub decide: CancellationToken,
 }
 
 /// A service that runs.
@@ -62,6 +62,8 @@ pub struct Service {
     pub http: SocketAddr,
     /// Where the broker is, if there is one.
     pub nats: Option<String>,
+    /// The parts that run.
+    pub parts: Parts,
     /// The admin key, if this start wrote one.
     pub new_key: Option<PathBuf>,
     tasks: Tasks,
@@ -84,12 +86,15 @@ impl Service {
         let http = listener.local_addr().map_err(Failure::internal)?;
         let mut tasks = Tasks::new(config.shutdown_grace);
         let base = base(config, mode, log, &mut tasks);
+        if mode == Mode::Serve {
+            base.decide.cancel();
+        }
         if let Some(lock) = &mut lock {
             lock.tell(Some(format!("http://{http}")), broker.as_ref().map(|it| it.url.clone()))?;
         }
         let nats = broker.as_ref().map(|it| it.url.clone());
-        compose(&base, listener, broker, &mut tasks).await?;
-        Ok(Self { base, http, nats, new_key, tasks, _lock: lock })
+        let parts = compose::compose(&base, listener, broker, &mut tasks).await?;
+        Ok(Self { base, http, nats, parts, new_key, tasks, _lock: lock })
     }
 
     /// The table of tasks, to add one that goes on until the end.
@@ -99,13 +104,11 @@ impl Service {
 
     /// Runs until a signal or until a task ends, then stops everything.
     pub async fn run(self, mut signals: Signals) -> Exit {
-        let stopping = self.tasks.stopping();
         let asked = async {
             signals.next().await;
             tracing::info!("stopping");
         };
         let ended = self.tasks.run(asked, another_signal()).await;
-        drop(stopping);
         self.base.log.db().close().await;
         match ended {
             Ended::Asked => Exit::Done,
@@ -174,44 +177,7 @@ fn base(config: Config, mode: Mode, log: Log, tasks: &mut Tasks) -> Base {
         bell,
         clock,
         ids: Arc::new(SystemIds),
-        epoch: Arc::default(),
+        decide: CancellationToken::new(),
         holder: format!("{}-{}-{}", this.host, this.pid, SystemIds.new_id()),
     }
-}
-
-/// Starts the parts that the roles of this process ask for.
-async fn compose(
-    base: &Base,
-    listener: TcpListener,
-    broker: Option<Broker>,
-    tasks: &mut Tasks,
-) -> Result<(), Failure> {
-    todo_compose(base, listener, broker, tasks).await
-}
-
-async fn todo_compose(
-    base: &Base,
-    _listener: TcpListener,
-    broker: Option<Broker>,
-    tasks: &mut Tasks,
-) -> Result<(), Failure> {
-    if let Some(server) = broker.and_then(|it| it.server) {
-        tasks.found(Task::NatsServer, |stop| async move {
-            tokio::select! {
-                () = stop.cancelled() => {}
-                Some(status) = server.wait() => anyhow::bail!("nats-server ended with {status}"),
-            }
-            server.stop().await;
-            Ok(())
-        });
-    }
-    let leader = Leader {
-        db: base.log.db().clone(),
-        holder: base.holder.clone(),
-        clock: Arc::clone(&base.clock),
-        epoch: Arc::clone(&base.epoch),
-        term: Arc::new(|_| Box::pin(async { Ok(Tasks::new(std::time::Duration::from_secs(1))) })),
-    };
-    tasks.start(Task::Leader, |stop| leader.run(stop));
-    Ok(())
 }
