@@ -283,3 +283,143 @@ fn refused(
     let event_id = peek.id.filter(|it| it.parse::<EventId>().is_ok());
     Refused { problem, tenant, source, event_id }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const SUBJECT: &str = "sapa.v1.main.in.interaction.contacted";
+
+    fn event() -> Value {
+        json!({
+            "specversion": "1.0", "id": "k-1", "source": "/hotel/front-desk",
+            "type": "sapa.interaction.contacted.v1", "subject": "c-sari",
+            "time": "2026-06-26T10:20:00+07:00", "actor": "staff/rudi", "actorkind": "staff",
+            "channel": "phone", "data": { "purpose": "courtesy", "outcome": "reached" }
+        })
+    }
+
+    fn binary() -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in event().as_object().unwrap() {
+            if let Value::String(value) = value {
+                headers.insert(format!("ce-{name}").as_str(), value.as_str());
+            }
+        }
+        headers
+    }
+
+    fn with(pairs: &[(&str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, *value);
+        }
+        headers
+    }
+
+    fn read(subject: &str, headers: &HeaderMap, body: &str) -> Result<Incoming, Refused> {
+        let publishers =
+            BTreeMap::from([("pms".parse().unwrap(), vec!["/hotel/front-desk".parse().unwrap()])]);
+        let settings = TenantSettings { publishers, ..TenantSettings::default() };
+        let tenants = Arc::new(BTreeMap::from([("main".parse().unwrap(), settings)]));
+        let provenance = Provenance { incarnation: Timestamp::UNIX_EPOCH, sequence: 9 };
+        let raw = Raw { subject, headers: Some(headers), body: body.as_bytes(), provenance };
+        decode(&raw, &tenants, "2026-06-26T04:00:00Z".parse().unwrap())
+    }
+
+    fn code(subject: &str, headers: &HeaderMap, body: &str) -> &'static str {
+        read(subject, headers, body).unwrap_err().problem.code.as_str()
+    }
+
+    #[test]
+    fn both_modes_of_one_event_are_the_same_event() {
+        let structured = read(SUBJECT, &HeaderMap::new(), &event().to_string()).unwrap();
+        let typed = with(&[("Content-Type", "Application/CloudEvents+JSON; charset=utf-8")]);
+        let named = read(SUBJECT, &typed, &event().to_string()).unwrap();
+        let apart = read(SUBJECT, &binary(), &event()["data"].to_string()).unwrap();
+        assert_eq!(structured.fingerprint, named.fingerprint);
+        assert_eq!(structured.fingerprint, apart.fingerprint);
+        assert_eq!(structured.provenance.unwrap().sequence, 9);
+    }
+
+    #[test]
+    fn the_mode_rules_refuse_what_is_neither_or_both() {
+        let body = event().to_string();
+        let both =
+            with(&[("Content-Type", "application/cloudevents+json"), ("CE-specversion", "1.0")]);
+        assert_eq!(code(SUBJECT, &both, &body), "mode_ambiguous");
+        let batch = with(&[("Content-Type", "application/cloudevents-batch+json")]);
+        assert_eq!(code(SUBJECT, &batch, &format!("[{body}]")), "media_type");
+        let plain = with(&[("Content-Type", "application/json")]);
+        assert_eq!(code(SUBJECT, &plain, &body), "media_type");
+        let none = HeaderMap::new();
+        assert_eq!(code(SUBJECT, &none, "[]"), "media_type");
+        assert_eq!(code(SUBJECT, &none, ""), "body_empty");
+        assert_eq!(code(SUBJECT, &none, "\u{FEFF}{}"), "json_bom");
+    }
+
+    #[test]
+    fn header_values_are_unquoted_then_decoded_then_utf8() {
+        for (value, wanted) in [
+            ("plain", Some("plain")),
+            ("\"a b\"", Some("a b")),
+            ("\"a\\\"b\"", Some("a\"b")),
+            ("Caf%C3%A9", Some("Café")),
+            ("%C0%A0", None),
+            ("%zz", None),
+            ("100%", None),
+        ] {
+            assert_eq!(unescape(value).as_deref(), wanted, "{value}");
+        }
+        let mut headers = binary();
+        headers.insert("ce-actor", "%FF");
+        assert_eq!(code(SUBJECT, &headers, "{}"), "header_encoding");
+        let mut headers = binary();
+        headers.insert("CE-ID", "another");
+        assert_eq!(code(SUBJECT, &headers, "{}"), "duplicate_key");
+    }
+
+    #[test]
+    fn headers_over_the_limit_are_refused() {
+        let big = with(&[("x", &"y".repeat(HEADER_BYTES_MAX))]);
+        assert_eq!(code(SUBJECT, &big, "{}"), "headers_too_large");
+    }
+
+    #[test]
+    fn the_subject_names_the_tenant_and_a_stamp_names_the_publisher() {
+        let (none, body) = (HeaderMap::new(), event().to_string());
+        let unknown = "sapa.v1.nobody.in.interaction.contacted";
+        let refused = read(unknown, &none, &body).unwrap_err();
+        assert_eq!(refused.problem.code.as_str(), "tenant_unknown");
+        assert_eq!(refused.tenant.unwrap().as_str(), "nobody");
+        assert_eq!(code("sapa.v1.main.in.interaction.*", &none, &body), "bad_id");
+        assert_eq!(read("sapa.v1.M.in.a.b", &none, &body).unwrap_err().tenant, None);
+        assert!(read("sapa.v1.main.from.pms.interaction.contacted", &none, &body).is_ok());
+        let stranger = "sapa.v1.main.from.crs.interaction.contacted";
+        assert_eq!(code(stranger, &none, &body), "source_forbidden");
+        assert_eq!(code("sapa.v1.main.in.booking.requested", &none, &body), "subject_mismatch");
+    }
+
+    #[test]
+    fn a_refusal_names_the_event_where_it_can() {
+        let mut wrong = event();
+        wrong["data"]["purpose"] = json!("gossip");
+        let refused = read(SUBJECT, &HeaderMap::new(), &wrong.to_string()).unwrap_err();
+        assert_eq!(refused.event_id.as_deref(), Some("k-1"));
+        assert_eq!(refused.source.as_deref(), Some("/hotel/front-desk"));
+        let refused = read(SUBJECT, &HeaderMap::new(), "{").unwrap_err();
+        assert_eq!(refused.event_id, None);
+    }
+
+    #[test]
+    fn the_trace_of_the_headers_is_passed_on() {
+        let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let headers = with(&[("traceparent", trace), ("Nats-Pin-Id", "p"), ("a", "b"), ("a", "c")]);
+        let it = read(SUBJECT, &headers, &event().to_string()).unwrap();
+        assert_eq!(it.trace.as_deref(), Some(trace));
+        assert_eq!(headers_to_json(Some(&headers))["a"], json!(["b", "c"]));
+        assert_eq!(headers_to_json(Some(&headers)).get("Nats-Pin-Id"), None);
+    }
+}

@@ -4,7 +4,6 @@
 //! events enter the log in the order of `SAPA_IN`, over a take-over too; nothing is dropped while the
 //! database is away. De-duplication rests on the event's id alone, never on a stream sequence.
 
-mod append;
 pub mod counters;
 pub mod decode;
 mod notice;

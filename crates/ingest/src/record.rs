@@ -18,7 +18,6 @@ use store::{AppendError, Appender, Log, quarantine};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::append::append_each;
 use crate::counters::Counters;
 use crate::decode::{Raw, Refused, Tenants, decode, headers_to_json};
 use crate::notice;
@@ -151,7 +150,7 @@ impl Recorder {
         while !pending.is_empty() {
             let rest = if alone { pending.split_off(1) } else { Vec::new() };
             let events = pending.iter().map(|(_, it)| it.clone()).collect();
-            let outcomes = append_each(&self.appender, events).await;
+            let outcomes = self.appender.append_each(events).await;
             let mut again = Vec::new();
             let mut unavailable = false;
             for ((index, incoming), outcome) in pending.into_iter().zip(outcomes) {

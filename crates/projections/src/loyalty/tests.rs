@@ -380,3 +380,272 @@ proptest! {
         }
     }
 }
+
+fn explained(story: &Story, on: &str, policies: &Policies) -> Value {
+    let customer = "c-1".parse().unwrap();
+    let entries = story.entries();
+    let calendar = &policies.calendar;
+    let answer = super::query::as_of(&customer, &entries, date(on), policies, calendar);
+    serde_json::to_value(answer).unwrap()
+}
+
+#[test]
+fn the_explanation_has_exactly_the_form_that_was_promised() {
+    let mut story = ratna();
+    walk(&mut story, "2026-06-01T00:00:00+07:00", &PolicyHistory::new());
+    let friend = json!({ "referred": "c-2" });
+    story.add("friend", "referral.recorded", "2026-05-20T10:00:00+07:00", friend);
+    let condition = |name: &str, needed: i64, have: i64| json!({ "name": name, "needed": needed, "have": have, "met": true });
+    let counted = |year: &str, day: &str| json!({ "event": format!("/t#f-{year}"), "date": day });
+    assert_eq!(
+        explained(&story, "2026-06-01", &Policies::default()),
+        json!({
+            "customer": "c-1", "tier": "primary", "at": "2026-06-01", "since": "2026-03-16",
+            "cause": "earned", "policy_version": 1,
+            "conditions": [
+                condition("tenure_days", 730, 807),
+                condition("window_count", 3, 3),
+                condition("recency_days", 540, 79),
+            ],
+            "counted": [
+                counted("2024", "2024-03-16"),
+                counted("2025", "2025-03-15"),
+                counted("2026", "2026-03-14"),
+            ],
+            "not_counted": [],
+            "next_tier": null, "lapses_on": "2027-03-16", "held": null, "manual": null,
+            "privileges": ["discount_10", "waitlist_first", "courtesy_hold", "direct_line"],
+            "rewards": { "granted": 0, "redeemed": 0, "open": [] },
+            "referrals": {
+                "direct": 1, "branch": 1, "value": { "amount": 0, "currency": "IDR" },
+            },
+            "sentence": {
+                "id": "Primer sejak 16 Maret 2026: 3 dari 3 hari transaksi dalam 1.095 hari, pelanggan sejak 16 Maret 2024.",
+                "en": "Primary since 16 March 2026: 3 of 3 qualifying days within 1,095 days, customer since 16 March 2024.",
+            },
+        })
+    );
+    let eve = explained(&story, "2026-03-15", &Policies::default());
+    assert_eq!((&eve["tier"], &eve["since"]), (&json!("secondary"), &json!("2024-03-16")));
+    let missing = json!([{ "name": "tenure_days", "needed": 730, "have": 729, "met": false }]);
+    assert_eq!(eve["next_tier"], json!({ "tier": "primary", "missing": missing }));
+}
+
+#[test]
+fn a_draft_policy_says_have_3_need_4_and_a_hold_says_for_what_and_how_long() {
+    let mut story = ratna();
+    let history = strict("2026-06-01T00:00:00+07:00");
+    let draft = history.in_force(at("2026-06-01T00:00:00+07:00"));
+    let answer = explained(&story, "2026-06-01", &draft);
+    assert_eq!((&answer["tier"], &answer["policy_version"]), (&json!("secondary"), &json!(2)));
+    let missing = json!([{ "name": "window_count", "needed": 4, "have": 3, "met": false }]);
+    assert_eq!(answer["next_tier"]["missing"], missing);
+
+    let again = json!({ "complaint": "k-1", "reason": "Again" });
+    let fixed = json!({ "complaint": "k-1", "remedy": "Repaired", "fault": "ours" });
+    story.add("again", "complaint.reopened", "2027-02-20T10:00:00+07:00", again);
+    story.add("fixed", "complaint.resolved", "2027-03-22T10:00:00+07:00", fixed);
+    let policies = Policies::default();
+    let during = explained(&story, "2027-03-16", &policies);
+    let held = json!({ "since": "2027-02-20", "days": 25, "by": ["complaint/k-1"] });
+    assert_eq!((&during["held"], &during["lapses_on"]), (&held, &Value::Null));
+    let after = explained(&story, "2027-04-01", &policies);
+    let held = json!({ "since": null, "days": 30, "by": ["complaint/k-1"] });
+    assert_eq!((&after["held"], &after["lapses_on"]), (&held, &json!("2027-04-15")));
+    assert_eq!(explained(&story, "2027-04-15", &policies)["cause"], "lapsed");
+}
+
+#[test]
+fn what_does_not_count_is_told_with_why() {
+    let mut story = ratna();
+    let amount = json!({ "amount": 100_000, "currency": "IDR" });
+    let sale = json!({ "purchase": "x-1", "kind": "sale", "amount": amount });
+    let back = json!({ "purchase": "x-2", "kind": "return", "amount": amount, "of": "x-1" });
+    story
+        .add("gone", "booking.fulfilled", "2026-04-01T10:00:00+07:00", fulfilled(true))
+        .add("twice", "booking.fulfilled", "2026-03-14T20:00:00+07:00", fulfilled(false))
+        .add("sale", "purchase.recorded", "2026-04-05T10:00:00+07:00", sale)
+        .add("back", "purchase.recorded", "2026-04-09T11:00:00+07:00", back);
+    let answer = explained(&story, "2026-06-01", &Policies::default());
+    let why = |event: &str, why: &str| json!({ "event": format!("/t#{event}"), "why": why });
+    let expected =
+        json!([why("twice", "same_day"), why("gone", "no_show"), why("sale", "returned")]);
+    assert_eq!(answer["not_counted"], expected);
+    assert_eq!(answer["counted"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn a_state_survives_being_stored() {
+    let mut story = ratna();
+    walk(&mut story, "2026-06-01T00:00:00+07:00", &PolicyHistory::new());
+    let state = fold(&story);
+    let text = serde_json::to_string(&state).unwrap();
+    assert_eq!(serde_json::from_str::<State>(&text).unwrap(), state);
+}
+
+proptest! {
+    #[test]
+    fn taking_a_counted_event_away_changes_the_listed_figures_accordingly(
+        stays in proptest::collection::btree_set(0_i64..900, 1..8),
+        gone in 0_usize..8,
+        later in 0_i64..600,
+    ) {
+        let base = date("2024-01-01");
+        let on = events::calendar::add_days(base, 900 + later).to_string();
+        let mut story = Story::default();
+        for day in &stays {
+            let time = format!("{}T16:00:00+07:00", events::calendar::add_days(base, *day));
+            story.add(&format!("f-{day}"), "booking.fulfilled", &time, fulfilled(false));
+        }
+        let policies = Policies::default();
+        let all = explained(&story, &on, &policies);
+        let counted = all["counted"].as_array().unwrap().clone();
+        prop_assert_eq!(counted.len(), stays.len());
+        let gone = counted[gone % counted.len()].clone();
+        let id = gone["event"].as_str().unwrap().trim_start_matches("/t#").to_owned();
+        let fewer = explained(story.void(&id), &on, &policies);
+        let rest: Vec<Value> = counted.into_iter().filter(|it| *it != gone).collect();
+        prop_assert_eq!(&fewer["counted"], &json!(rest));
+        // Whoever keeps exactly the listed events finds the listed figures.
+        let window = policies.loyalty.primary.window_days;
+        let age = |it: &Value| {
+            events::calendar::days_between(date(it["date"].as_str().unwrap()), date(&on))
+        };
+        let young = rest.iter().filter(|it| age(it) < window).count();
+        let have = |name: usize| fewer["conditions"][name]["have"].clone();
+        prop_assert_eq!(have(1), json!(young));
+        prop_assert_eq!(have(0), rest.first().map_or(Value::Null, |it| json!(age(it))));
+        prop_assert_eq!(have(2), rest.last().map_or(Value::Null, |it| json!(age(it))));
+    }
+}
+
+/// Rows in and out, on a database of its own.
+pub(crate) mod tables {
+    use std::collections::HashMap;
+
+    use events::fact::loyalty::Cause;
+    use events::policy::{Policies, PolicyHistory};
+    use events::tier::Tier;
+    use store::db::{Family, Place};
+
+    use super::{Story, date, fulfilled, json, ratna, walk};
+    use crate::dossier::{Dossier, Holder};
+    use crate::loyalty::explain::Detail;
+    use crate::loyalty::query::{Counts, Wanted, branch, counts, get, list};
+    use crate::loyalty::table;
+    use crate::policies::Rules;
+    use crate::rows::Key;
+    use crate::runner::VIEWS_STEPS;
+    use crate::views::Snapshot;
+
+    pub(crate) fn dossier(story: &Story) -> Dossier {
+        let mut dossier = Dossier::default();
+        for entry in story.entries() {
+            dossier.apply(&entry);
+        }
+        dossier
+    }
+
+    /// A snapshot of an empty database that can also be written to.
+    pub(crate) async fn open(folder: &std::path::Path) -> Snapshot {
+        let place = match std::env::var("SAPA_TEST_POSTGRES") {
+            Ok(url) => Place::Server(url),
+            Err(_) => Place::Folder(folder.to_owned()),
+        };
+        let family = Family::Views(i64::from(std::process::id()) * 1_000 + next());
+        let db = place.open(family, 2).await.expect("a new database opens");
+        db.migrate(family, VIEWS_STEPS).await.expect("the migrations run");
+        let tx = db.begin_write().await.expect("nobody else writes");
+        Snapshot { tx, position: 0, policies: HashMap::new().into(), generation: 1 }
+    }
+
+    fn next() -> i64 {
+        static NEXT: std::sync::atomic::AtomicI64 = std::sync::atomic::AtomicI64::new(1);
+        NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+    }
+
+    pub(crate) fn key(holder: &str) -> Key {
+        ("main".parse().unwrap(), Holder::stored(holder))
+    }
+
+    #[tokio::test]
+    async fn a_list_knows_tiers_lapses_steps_and_branches() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut snapshot = open(folder.path()).await;
+        let (policies, history) = (Policies::default(), PolicyHistory::new());
+        let rules = || Rules { active: &policies, history: &history };
+        let mut primary = ratna();
+        primary.add(
+            "r",
+            "referral.recorded",
+            "2026-05-01T10:00:00+07:00",
+            json!({ "referred": "c-2" }),
+        );
+        walk(&mut primary, "2026-06-01T00:00:00+07:00", &history);
+        let mut second = Story::default();
+        let sale = json!({
+            "purchase": "x", "kind": "sale", "amount": { "amount": 70_000, "currency": "IDR" },
+        });
+        second
+            .add("a", "booking.fulfilled", "2023-05-01T10:00:00+07:00", fulfilled(false))
+            .add("b", "purchase.recorded", "2026-05-01T10:00:00+07:00", sale)
+            .add(
+                "r",
+                "referral.recorded",
+                "2026-05-02T10:00:00+07:00",
+                json!({ "referred": "c-3" }),
+            )
+            .add(
+                "s",
+                "referral.recorded",
+                "2026-05-02T11:00:00+07:00",
+                json!({ "referred": "c-9" }),
+            );
+        let mut third = Story::default();
+        third.add(
+            "r",
+            "referral.recorded",
+            "2026-05-03T10:00:00+07:00",
+            json!({ "referred": "c-9" }),
+        );
+        let all = [("c-1", dossier(&primary)), ("c-2", dossier(&second)), ("c-3", dossier(&third))];
+        let keys: Vec<Key> = all.iter().map(|(id, _)| key(id)).collect();
+        let touched: Vec<_> =
+            keys.iter().zip(&all).map(|(key, (_, it))| (key, it, rules())).collect();
+        let known: Vec<&Key> = keys.iter().collect();
+        for _ in 0..2 {
+            table::write(&mut snapshot.tx, &known, &touched).await.expect("twice is once");
+        }
+
+        let tenant = "main".parse().unwrap();
+        let today = date("2026-06-01");
+        let ask = async |snapshot: &mut Snapshot, wanted: Wanted| -> Vec<String> {
+            let found = list(snapshot, &tenant, &wanted, today, 10).await.expect("it answers");
+            found.into_iter().map(|it| it.customer.to_string()).collect()
+        };
+        assert_eq!(ask(&mut snapshot, Wanted::default()).await, ["c-1", "c-2", "c-3"]);
+        let after = Wanted { after: Some("c-1".to_owned()), ..Wanted::default() };
+        assert_eq!(ask(&mut snapshot, after).await, ["c-2", "c-3"]);
+        let tier = Wanted { tier: Some(Tier::Primary), ..Wanted::default() };
+        assert_eq!(ask(&mut snapshot, tier).await, ["c-1"]);
+        let step = Wanted { one_step_from: Some(Tier::Primary), ..Wanted::default() };
+        assert_eq!(ask(&mut snapshot, step).await, ["c-2"], "one more day is missing");
+        let step = Wanted { one_step_from: Some(Tier::Secondary), ..Wanted::default() };
+        assert_eq!(ask(&mut snapshot, step).await, ["c-3"]);
+        for (before, found) in [("2027-03-17", vec!["c-1"]), ("2027-03-16", vec![])] {
+            let lapsing = Wanted { lapsing_before: Some(date(before)), ..Wanted::default() };
+            assert_eq!(ask(&mut snapshot, lapsing).await, found);
+        }
+        let expected = Counts { prospect: 1, secondary: 1, primary: 1 };
+        assert_eq!(counts(&mut snapshot, &tenant).await.unwrap(), expected);
+
+        let customer = "c-1".parse().unwrap();
+        let found = branch(&mut snapshot, &tenant, &customer).await.unwrap();
+        assert_eq!((found.count, found.value), (3, 70_000), "c-9 is counted once");
+        let state = &all[0].1.loyalty;
+        let answer = get(&mut snapshot, &tenant, &customer, state, &policies, today, Detail::Short);
+        let answer = answer.await.unwrap();
+        assert_eq!((answer.tier, answer.cause), (Tier::Primary, Some(Cause::Earned)));
+        assert_eq!((answer.referrals.branch, answer.counted), (3, None));
+    }
+}

@@ -259,7 +259,7 @@ mod tests {
 
     #[test]
     fn one_id_with_two_contents_is_refused_and_both_places_are_named() {
-        let batch = vec![incoming("1", "courtesy"), incoming("1", "debt")];
+        let batch = vec![incoming("1", "courtesy"), incoming("1", "care")];
         let Err(problem) = fold_repeats(batch) else { panic!("it was taken") };
         assert_eq!(problem.code, Code::BatchDuplicate);
         assert_eq!(problem.more_members["indexes"], json!([0, 1]));

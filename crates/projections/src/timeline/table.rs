@@ -1,0 +1,69 @@
+//! The rows of timelines: one per event of a holder.
+//!
+//! A row that is there is replaced: the facts before it may have changed, or it was voided.
+
+use sqlx::QueryBuilder;
+use store::sql::{ROWS_PER_STATEMENT_MAX, SqlTime};
+use store::{Tx, on_tx};
+
+use super::fold::{Row, direction_word};
+use crate::rows::{self, Key};
+
+const UPSERT_HEAD: &str = "
+    INSERT INTO timeline (holder, occurred_at, position, tenant, kind, topic, phase, direction,
+                          channel, actor, actorkind, about, venue, visit, booking, out_of_order,
+                          dangling, voided_by) ";
+
+const UPSERT_TAIL: &str = "
+    ON CONFLICT (holder, occurred_at, position, tenant) DO UPDATE
+       SET phase = excluded.phase,
+           direction = excluded.direction,
+           about = excluded.about,
+           venue = excluded.venue,
+           visit = excluded.visit,
+           booking = excluded.booking,
+           out_of_order = excluded.out_of_order,
+           dangling = excluded.dangling,
+           voided_by = excluded.voided_by";
+
+const FORGET_HEAD: &str = "DELETE FROM timeline WHERE (holder, tenant) IN (";
+
+/// Writes rows, at most one of each event.
+pub(crate) async fn upsert(tx: &mut Tx, lines: &[Row]) -> Result<(), sqlx::Error> {
+    for chunk in lines.chunks(ROWS_PER_STATEMENT_MAX) {
+        on_tx!(tx, conn => {
+            QueryBuilder::new(UPSERT_HEAD)
+                .push_values(chunk, |mut row, it| {
+                    row.push_bind(it.holder.as_str())
+                        .push_bind(SqlTime(it.occurred_at))
+                        .push_bind(it.position)
+                        .push_bind(it.tenant.as_str())
+                        .push_bind(it.kind.name())
+                        .push_bind(it.kind.topic())
+                        .push_bind(it.phase.as_str())
+                        .push_bind(direction_word(it.direction))
+                        .push_bind(it.channel.map(|it| it.as_str()))
+                        .push_bind(it.actor.as_str())
+                        .push_bind(it.actor.kind().as_str())
+                        .push_bind(it.about.as_ref().map(|it| it.as_str()))
+                        .push_bind(it.venue.as_ref().map(|it| it.as_str()))
+                        .push_bind(it.visit.as_ref().map(|it| it.as_str()))
+                        .push_bind(it.booking.as_ref().map(|it| it.as_str()))
+                        .push_bind(it.out_of_order)
+                        .push_bind(it.dangling)
+                        .push_bind(it.voided_by.as_ref().map(ToString::to_string));
+                })
+                .push(UPSERT_TAIL)
+                .build()
+                .persistent(false)
+                .execute(conn)
+                .await?;
+        });
+    }
+    Ok(())
+}
+
+/// Deletes all rows of some holders, before they are written anew.
+pub(crate) async fn forget(tx: &mut Tx, holders: &[&Key]) -> Result<(), sqlx::Error> {
+    rows::delete(tx, FORGET_HEAD, holders).await
+}
