@@ -1,6 +1,7 @@
 //! `sapa event`: publish, read, follow and export events.
 
 mod export;
+mod import;
 mod publish;
 mod tail;
 
@@ -14,6 +15,7 @@ use crate::client::Call;
 use crate::commands::session::Session;
 use crate::exit::{Exit, Failure};
 
+pub use import::Import;
 pub use publish::Publish;
 pub(super) use tail::tail;
 
@@ -53,6 +55,8 @@ pub enum Event {
     },
     /// What became of an event: recorded, quarantined or unknown
     Receipt { source: String, id: String },
+    /// Record history out of a file
+    Import(Import),
     /// Write events into a file, one a line
     Export {
         /// After this position
@@ -88,6 +92,7 @@ impl Event {
                 return tail(session, &wanted).await;
             }
             Self::Receipt { source, id } => receipt(&source, &id),
+            Self::Import(it) => return it.run(session).await,
             Self::Export { after, to } => return export::export(session, after, &to).await,
         };
         session.ask(call).await

@@ -57,6 +57,6 @@ impl Serve {
             version = env!("CARGO_PKG_VERSION"),
             "serving"
         );
-        Ok(service.run(signals).await)
+        Ok(service.run(async move { signals.next().await }).await)
     }
 }

@@ -121,6 +121,11 @@ pub async fn nats(config: &Config) -> Vec<Finding> {
         ),
     });
     findings.push(durability(config, nats.monitor_url.as_deref()).await);
+    match super::pipes::streams(config, &context, false).await {
+        Ok(told) if told.is_empty() => findings.push(Finding::fine("streams", "as wanted")),
+        Ok(told) => findings.extend(told),
+        Err(it) => findings.push(Finding::bad("streams", Verdict::Refused, it.what, it.remedy)),
+    }
     findings
 }
 

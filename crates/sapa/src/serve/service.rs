@@ -1,6 +1,7 @@
 //! The service of one process: started piece by piece, told where it listens, run until a signal.
 //! What answers comes first; what catches up comes after it.
 
+use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use super::{checks, compose, first, private_folder};
 use crate::clock::{SystemClock, SystemIds};
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
-use crate::lifecycle::{Ended, Signals, Task, Tasks, another_signal};
+use crate::lifecycle::{Ended, Task, Tasks, another_signal};
 
 /// How a service is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,10 +103,10 @@ impl Service {
         &mut self.tasks
     }
 
-    /// Runs until a signal or until a task ends, then stops everything.
-    pub async fn run(self, mut signals: Signals) -> Exit {
+    /// Runs until `asked` (the first signal) or until a task ends, then stops everything.
+    pub async fn run(self, asked: impl Future<Output = ()>) -> Exit {
         let asked = async {
-            signals.next().await;
+            asked.await;
             tracing::info!("stopping");
         };
         let ended = self.tasks.run(asked, another_signal()).await;
