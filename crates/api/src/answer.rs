@@ -183,6 +183,7 @@ pub fn unappended(error: &AppendError) -> Box<Problem> {
             "Read the stream again, then decide again.",
             "Baca lagi alirannya, lalu putuskan lagi.",
         ),
+        AppendError::IdTwice { .. } => Problem::of(Code::BatchDuplicate),
         AppendError::Busy => unavailable(),
         AppendError::Unavailable(error) => {
             tracing::error!(error = %error, "the log did not answer an append");

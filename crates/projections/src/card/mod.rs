@@ -5,5 +5,8 @@
 
 pub mod fold;
 pub mod habit;
+pub mod query;
+pub(crate) mod table;
 
 pub use fold::State;
+pub use query::{Card, Filter, Page, Pieces, Place, Sort, get, list};

@@ -10,7 +10,7 @@ pub mod summary;
 pub(crate) mod table;
 
 pub use fold::{Phase, State};
-pub(crate) use fold::{Row, row};
+
 pub use query::{Filter, Page, TimelineEntry, page};
 pub use summary::summary;
 

@@ -26,6 +26,16 @@ const UPSERT_TAIL: &str = "
            dangling = excluded.dangling,
            voided_by = excluded.voided_by";
 
+/// Every row as one text, in the order of the keys: what two builds are compared by.
+pub(crate) const AS_TEXT: &str = "
+    SELECT holder || '|' || CAST(occurred_at AS TEXT) || '|' || CAST(position AS TEXT) || '|'
+           || tenant || '|' || kind || '|' || phase || '|' || direction || '|'
+           || coalesce(about, '') || '|' || coalesce(venue, '') || '|' || coalesce(visit, '') || '|'
+           || coalesce(booking, '') || '|' || CAST(out_of_order AS TEXT) || '|'
+           || CAST(dangling AS TEXT) || '|' || coalesce(voided_by, '')
+      FROM timeline
+     ORDER BY holder, occurred_at, position, tenant";
+
 const FORGET_HEAD: &str = "DELETE FROM timeline WHERE (holder, tenant) IN (";
 
 /// Writes rows, at most one of each event.
