@@ -199,9 +199,9 @@ impl House {
             customer: Some(customer.parse().unwrap()),
             ..Default::default()
         };
-        let mut snapshot = self.snapshot().await;
-        let found = projections::alerts::query::list(&mut snapshot, &main_tenant(), &wanted, 100);
-        let found = found.await.unwrap();
+        let (mut snapshot, tenant) = (self.snapshot().await, main_tenant());
+        let found = projections::alerts::query::list(&mut snapshot, &tenant, &wanted, 100).await;
+        let found = found.unwrap();
         found.iter().map(|it| it.to_json(None, self.clock.now(), true)).collect()
     }
 

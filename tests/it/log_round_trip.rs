@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use events::envelope::{Incoming, Recorded};
 use proptest::prelude::*;
+use proptest::string::{RegexGeneratorStrategy, string_regex};
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Map, Value, json};
 use tokio::runtime::Handle;
@@ -73,16 +74,16 @@ fn content_sent(it: &Incoming) -> String {
 
 /// An id and an event whose every attribute is as strange as the door allows.
 fn envelopes() -> impl Strategy<Value = (String, Event)> {
-    let id = "[^\\p{C}\\p{Z}]{1,32}";
-    let thread = || proptest::option::of("[^\\p{C}]{1,64}");
-    let customer = "[A-Za-z][A-Za-z0-9._:-]{0,63}";
-    let source = "/[a-z0-9/._~:?@!$&'()*+,;=-]{0,60}";
+    let id = text("[^\\p{C}\\p{Z}]{1,32}");
+    let thread = || proptest::option::of(text("[^\\p{C}]{1,64}"));
+    let customer = text("[A-Za-z][A-Za-z0-9._:-]{0,63}");
+    let source = text("/[a-z0-9/._~:?@!$&'()*+,;=-]{0,60}");
     let micros = 0_i64..4_102_444_799_000_000;
     let actor = prop_oneof![
         Just("customer".to_owned()),
-        "(staff|ai|system)/[A-Za-z0-9][A-Za-z0-9._:-]{0,20}"
+        text("(staff|ai|system)/[A-Za-z0-9][A-Za-z0-9._:-]{0,20}")
     ];
-    let extensions = proptest::collection::btree_map("x[a-z0-9]{1,15}", plain(), 0..6);
+    let extensions = proptest::collection::btree_map(text("x[a-z0-9]{1,15}"), plain(), 0..6);
     let attributes = (customer, source, micros, actor, extensions);
     let threads = (thread(), thread(), thread());
     (id, attributes, threads, data()).prop_map(|(id, attributes, threads, data)| {
@@ -112,12 +113,17 @@ fn envelopes() -> impl Strategy<Value = (String, Event)> {
     })
 }
 
+/// Texts of a pattern, which is read once: a bare pattern is read again for every case.
+fn text(pattern: &str) -> RegexGeneratorStrategy<String> {
+    string_regex(pattern).expect("a pattern that reads")
+}
+
 /// A value that an extension attribute may have.
 fn plain() -> impl Strategy<Value = Value> {
     prop_oneof![
         any::<bool>().prop_map(Value::from),
         any::<i32>().prop_map(Value::from),
-        "[^\\p{C}]{0,40}".prop_map(Value::from),
+        text("[^\\p{C}]{0,40}").prop_map(Value::from),
     ]
 }
 
@@ -128,16 +134,20 @@ fn data() -> impl Strategy<Value = Value> {
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
         number,
-        "[^\\x00]{0,40}".prop_map(Value::from),
+        text("[^\\x00]{0,40}").prop_map(Value::from),
     ];
     let tree = leaf.prop_recursive(3, 16, 4, |inner| {
         prop_oneof![
             proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            proptest::collection::btree_map("[a-z\u{e9}\u{1F600}]{1,8}", inner, 0..4)
+            proptest::collection::btree_map(text("[a-z\u{e9}\u{1F600}]{1,8}"), inner, 0..4)
                 .prop_map(|it| Value::Object(Map::from_iter(it))),
         ]
     });
-    (any::<bool>(), "[^\\x00]{0,200}", proptest::collection::btree_map("y[a-z]{1,6}", tree, 0..3))
+    (
+        any::<bool>(),
+        text("[^\\x00]{0,200}"),
+        proptest::collection::btree_map(text("y[a-z]{1,6}"), tree, 0..3),
+    )
         .prop_map(|(by_name, text, more)| {
             let mut data = json!({ "by_name": by_name, "text": text });
             for (name, value) in more {

@@ -183,6 +183,12 @@ pub fn unappended(error: &AppendError) -> Box<Problem> {
             "Read the stream again, then decide again.",
             "Baca lagi alirannya, lalu putuskan lagi.",
         ),
+        AppendError::IdTwice { .. } => Problem::at(
+            Code::BatchDuplicate,
+            "/id",
+            "This id stands twice in the request with other content.",
+            "Id ini muncul dua kali dalam permintaan dengan isi lain.",
+        ),
         AppendError::Busy => unavailable(),
         AppendError::Unavailable(error) => {
             tracing::error!(error = %error, "the log did not answer an append");

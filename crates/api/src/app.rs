@@ -28,6 +28,7 @@ pub const STREAMS_MAX: usize = 256;
 
 /// What an operator may set about the faces.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one switch of the configuration")]
 pub struct Settings {
     /// Names this server answers for, with or without port.
     pub allowed_hosts: Vec<String>,

@@ -3,6 +3,7 @@
 //! Ready means that the log can be written, that nothing the process needs has failed, and that it
 //! is not on its way down. NATS away is `degraded` and still ready, because HTTP goes on recording.
 
+use std::fmt::Write as _;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -104,7 +105,7 @@ pub fn text(state: State, checks: &[Check], verbose: bool) -> String {
             State::Degraded => "[!]",
             State::Failed => "[-]",
         };
-        text.push_str(&format!("{mark} {} {}\n", it.name, it.detail));
+        let _ = writeln!(text, "{mark} {} {}", it.name, it.detail);
     }
     text.push_str(word);
     text.push('\n');

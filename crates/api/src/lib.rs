@@ -25,3 +25,6 @@ pub mod surroundings;
 pub use app::{App, Caller, Parts, Settings, Tenants};
 pub use http::server::{serve, serve_with};
 pub use nats::serve_nats;
+
+#[cfg(test)]
+mod tests;

@@ -164,7 +164,10 @@ impl Metrics {
                     }
                 }
                 _ => {
-                    tracing::debug!(name = it.name, "a sample has no place in the table of metrics")
+                    tracing::debug!(
+                        name = it.name,
+                        "a sample has no place in the table of metrics"
+                    );
                 }
             }
         }
@@ -175,7 +178,8 @@ impl Metrics {
     pub fn text(&self) -> String {
         let mut text = String::new();
         text::encode(&mut text, &self.registry).expect("writing to a string cannot fail");
-        text
+        // The library writes braces around no labels at all, which older readers stumble over.
+        text.replace("{} ", " ")
     }
 }
 
@@ -236,8 +240,9 @@ mod tests {
     #[test]
     fn every_name_is_there_from_the_start() {
         let text = Metrics::new("0.1.0", "abc").text();
-        for series in TABLE {
-            assert!(text.contains(&format!("# TYPE {} ", series.name.trim_end_matches("_total"))));
+        for series in TABLE.iter().filter(|it| !it.fixed().is_empty()) {
+            let name = series.name.trim_end_matches("_total");
+            assert!(text.contains(&format!("# TYPE {name} ")), "{name}");
         }
         assert!(text.contains("sapa_build_info{version=\"0.1.0\",commit=\"abc\"} 1"));
         assert!(text.contains("sapa_events_total{path=\"http\",outcome=\"recorded\"} 0"));

@@ -35,13 +35,13 @@ pub struct Raw {
 /// How events are written down.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Mode {
-    /// One CloudEvent.
+    /// One event as JSON.
     Structured,
     /// An array of CloudEvents.
     Batch,
     /// Attributes in headers; the bytes are the data.
     Binary(Map<String, Value>),
-    /// Over request-reply: one CloudEvent, or `{"events": […]}`.
+    /// Over request-reply: one event, or `{"events": […]}`.
     Message,
 }
 
@@ -449,7 +449,7 @@ mod tests {
     #[test]
     fn durations_have_one_unit() {
         assert_eq!(parse_duration("500ms"), Some(Duration::from_millis(500)));
-        assert_eq!(parse_duration("7d"), Some(Duration::from_secs(604_800)));
+        assert_eq!(parse_duration("7d"), Some(Duration::from_hours(168)));
         for wrong in ["", "5", "s", "1h30m", "-1s", "18446744073709551615d"] {
             assert_eq!(parse_duration(wrong), None, "{wrong}");
         }

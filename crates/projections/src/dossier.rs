@@ -110,6 +110,7 @@ impl Dossier {
         self.seen.newest = self.seen.newest.max(entry.event.position);
         self.seen.recorded_at = self.seen.recorded_at.max(Some(entry.event.recorded_at));
         self.seen.count += 1;
+        self.timeline.apply(entry);
         self.card.apply(entry);
         self.loyalty.apply(entry);
         self.promises.apply(entry);

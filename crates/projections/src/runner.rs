@@ -510,7 +510,7 @@ struct Work {
     touched: BTreeSet<Key>,
     /// To be folded anew.
     dirty: BTreeSet<Key>,
-    timeline: Vec<timeline::table::Row>,
+    timeline: Vec<timeline::fold::Row>,
 }
 
 impl Work {

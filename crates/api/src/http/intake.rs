@@ -141,13 +141,13 @@ fn media_type(headers: &HeaderMap) -> String {
 /// How a body of events is written down, before its bytes are read.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Announced {
-    /// One CloudEvent.
+    /// One event as JSON.
     Structured,
     /// Several.
     Batch,
     /// Attributes in headers.
     Binary(Map<String, Value>),
-    /// JSON: an object is one CloudEvent, an array is several.
+    /// JSON: an object is one event, an array is several.
     Json,
 }
 
@@ -182,11 +182,10 @@ impl Announced {
     #[must_use]
     pub fn mode(self, bytes: &[u8]) -> Mode {
         match self {
-            Self::Structured => Mode::Structured,
             Self::Batch => Mode::Batch,
             Self::Binary(attributes) => Mode::Binary(attributes),
             Self::Json if bytes.trim_ascii_start().starts_with(b"[") => Mode::Batch,
-            Self::Json => Mode::Structured,
+            Self::Structured | Self::Json => Mode::Structured,
         }
     }
 }

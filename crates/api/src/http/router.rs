@@ -28,7 +28,7 @@ use crate::params::{Params, Raw, invalid};
 use crate::sse;
 
 /// Answers shorter than this are not compressed.
-const COMPRESS_ABOVE_BYTES: u16 = 1_024;
+const COMPRESS_ABOVE_BYTES: u64 = 1_024;
 
 /// What every route is handed.
 #[derive(Clone, Debug)]

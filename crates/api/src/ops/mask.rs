@@ -10,9 +10,9 @@ use serde_json::Value;
 
 use crate::app::Caller;
 
-/// A recorded fact as it is given out to a caller: one structured CloudEvent.
+/// A recorded fact as it is given out to a caller: one structured event.
 #[must_use]
-pub fn write(it: &Recorded, caller: &Caller) -> String {
+pub(crate) fn write(it: &Recorded, caller: &Caller) -> String {
     if caller.sees_personal() {
         return cloudevents::write(it);
     }
@@ -26,7 +26,7 @@ pub fn write(it: &Recorded, caller: &Caller) -> String {
 
 /// The data of a fact without its personal members, and the pointers of those.
 #[must_use]
-pub fn without_personal(it: &Recorded) -> (Value, Vec<String>) {
+pub(crate) fn without_personal(it: &Recorded) -> (Value, Vec<String>) {
     let mut data: Value = serde_json::from_str(&it.data).unwrap_or_default();
     let mut masked: Vec<String> = schema::personal_pointers(it.kind)
         .iter()

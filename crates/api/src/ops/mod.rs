@@ -23,7 +23,7 @@ pub mod receipts;
 pub mod streams;
 pub mod tenants;
 
-mod mask;
+pub(crate) mod mask;
 mod refused;
 
 /// What a handler is: parameters in, an answer or a problem out.

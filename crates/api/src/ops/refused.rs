@@ -9,7 +9,7 @@ use store::quarantine::{self, Suspect};
 use crate::app::{App, Caller};
 
 /// Adds the quarantine id to a problem whose event is kept; other problems pass unchanged.
-pub async fn keep(
+pub(super) async fn keep(
     app: &App,
     caller: &Caller,
     bytes: &[u8],
@@ -47,7 +47,7 @@ pub async fn keep(
 
 /// The attributes of a binary event as the headers they came in.
 #[must_use]
-pub fn headers(attributes: Option<&Map<String, Value>>) -> Value {
+pub(super) fn headers(attributes: Option<&Map<String, Value>>) -> Value {
     let Some(attributes) = attributes else { return json!({}) };
     attributes.iter().map(|(name, value)| (format!("ce-{name}"), value.clone())).collect()
 }

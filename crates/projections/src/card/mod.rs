@@ -1,14 +1,12 @@
 //! The question: who this is, in ten lines, before I greet.
+//!
+//! The card's own members come from one fold; tier, clocks, promises and alerts are other read
+//! models' and are put in by whoever composes the answer.
 
-use serde::{Deserialize, Serialize};
+pub mod fold;
+pub mod habit;
+pub mod query;
+pub(crate) mod table;
 
-use crate::entry::Entry;
-
-/// What this fold remembers of one customer.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct State {}
-
-impl State {
-    /// Folds one fact in.
-    pub fn apply(&mut self, _entry: &Entry<'_>) {}
-}
+pub use fold::State;
+pub use query::{Card, Filter, Page, Pieces, Place, Sort, get, list};

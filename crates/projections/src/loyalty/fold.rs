@@ -24,7 +24,7 @@ use serde::{Deserialize, Serialize};
 use crate::entry::Entry;
 
 /// So many facts that do not count are kept for explanation, and so many dangling ones.
-const KEPT_MAX: usize = 100;
+pub(super) const KEPT_MAX: usize = 100;
 
 /// What this fold remembers of one customer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -5,10 +5,14 @@
 //! worked out in [`due`] and [`view`] with one.
 
 pub mod due;
+pub mod explain;
 mod fold;
+pub mod query;
+mod sentence;
+pub mod table;
 pub mod view;
 
 pub use fold::{Manual, Recorded, Reward, State};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -15,6 +15,8 @@ use super::due::{Change, next_change};
 use super::view::View;
 use crate::promises::tests::{Story, at};
 
+pub(crate) mod tables;
+
 fn date(text: &str) -> Date {
     text.parse().expect("a test writes valid dates")
 }
@@ -174,7 +176,11 @@ fn a_refund_holds_once_it_is_past_due_and_until_it_is_paid() {
     assert_eq!(since(&story, "2027-03-11"), Some((date("2027-03-11"), None)));
     let part = json!({ "amount": 1_000_000, "currency": "IDR" });
     let rest = json!({ "amount": 5_000_000, "currency": "IDR" });
-    let refund = |id: &str, amount: &Value| json!({ "payment": id, "kind": "refund", "amount": amount, "booking": "b-7" });
+    let refund = |id: &str, amount: &Value| {
+        let mut data = json!({ "payment": id, "kind": "refund", "booking": "b-7" });
+        data["amount"] = amount.clone();
+        data
+    };
     let mut prompt = story.clone();
     prompt.add("pay", "payment.recorded", "2027-03-11T08:00:00+07:00", refund("x", &money));
     assert_eq!(since(&prompt, "2027-03-12"), None);
@@ -349,7 +355,7 @@ fn the_ledger_of_a_reward_never_falls_below_zero() {
 proptest! {
     #[test]
     fn walking_and_asking_agree_on_every_date_and_a_walk_is_not_repeated(
-        stays in proptest::collection::btree_set(0_i64..1_600, 1..9),
+        stays in proptest::collection::btree_set(0_i64..1_600, 1..25),
         fault in proptest::option::of((0_i64..1_600, 1_i64..200)),
         policy in proptest::option::of(0_i64..1_600),
     ) {
@@ -367,7 +373,8 @@ proptest! {
             story.add("k", "complaint.reopened", &format!("{from}T10:00:00+07:00"), reopened);
             story.add("d", "complaint.resolved", &format!("{to}T10:00:00+07:00"), fixed);
         }
-        let history = policy.map_or_else(PolicyHistory::new, |day| strict(&format!("{}T10:00:00+07:00", on(day))));
+        let strict = |day: i64| strict(&format!("{}T10:00:00+07:00", on(day)));
+        let history = policy.map_or_else(PolicyHistory::new, strict);
         let changes = walk(&mut story, "2030-01-01T00:00:00+07:00", &history);
         prop_assert!(next(&story, &history).is_none());
         let (state, calendar) = (fold(&story), Policies::default().calendar.clone());
@@ -375,8 +382,153 @@ proptest! {
             let day = on(day);
             let policies: Arc<Policies> = super::view::policies_on(&history, day, &calendar);
             let asked = View::new(&state, day, &policies, &calendar).tier();
-            let walked = changes.iter().rfind(|it| it.date <= day).map_or(Tier::Prospect, |it| it.to);
+            let last = changes.iter().rfind(|it| it.date <= day);
+            let walked = last.map_or(Tier::Prospect, |it| it.to);
             prop_assert_eq!(asked, walked, "on {}", day);
         }
+    }
+}
+
+fn explained(story: &Story, on: &str, policies: &Policies) -> Value {
+    let customer = "c-1".parse().unwrap();
+    let entries = story.entries();
+    let calendar = &policies.calendar;
+    let answer = super::query::as_of(&customer, &entries, date(on), policies, calendar);
+    serde_json::to_value(answer).unwrap()
+}
+
+#[test]
+fn the_explanation_has_exactly_the_form_that_was_promised() {
+    let mut story = ratna();
+    walk(&mut story, "2026-06-01T00:00:00+07:00", &PolicyHistory::new());
+    let friend = json!({ "referred": "c-2" });
+    story.add("friend", "referral.recorded", "2026-05-20T10:00:00+07:00", friend);
+    let condition = |name: &str, needed: i64, have: i64| {
+        let mut it = json!({ "name": name, "needed": needed, "have": have });
+        it["met"] = json!(true);
+        it
+    };
+    let counted = |year: &str, day: &str| json!({ "event": format!("/t#f-{year}"), "date": day });
+    assert_eq!(
+        explained(&story, "2026-06-01", &Policies::default()),
+        json!({
+            "customer": "c-1", "tier": "primary", "at": "2026-06-01", "since": "2026-03-16",
+            "cause": "earned", "policy_version": 1,
+            "conditions": [
+                condition("tenure_days", 730, 807),
+                condition("window_count", 3, 3),
+                condition("recency_days", 540, 79),
+            ],
+            "counted": [
+                counted("2024", "2024-03-16"),
+                counted("2025", "2025-03-15"),
+                counted("2026", "2026-03-14"),
+            ],
+            "not_counted": [],
+            "next_tier": null, "lapses_on": "2027-03-16", "held": null, "manual": null,
+            "privileges": ["discount_10", "waitlist_first", "courtesy_hold", "direct_line"],
+            "rewards": { "granted": 0, "redeemed": 0, "open": [] },
+            "referrals": {
+                "direct": 1, "branch": 1, "value": { "amount": 0, "currency": "IDR" },
+            },
+            "sentence": {
+                "id": "Primer sejak 16 Maret 2026: 3 dari 3 hari transaksi dalam 1.095 hari, \
+                    pelanggan sejak 16 Maret 2024.",
+                "en": "Primary since 16 March 2026: 3 of 3 qualifying days within 1,095 days, \
+                    customer since 16 March 2024.",
+            },
+        })
+    );
+    let eve = explained(&story, "2026-03-15", &Policies::default());
+    assert_eq!((&eve["tier"], &eve["since"]), (&json!("secondary"), &json!("2024-03-16")));
+    let missing = json!([{ "name": "tenure_days", "needed": 730, "have": 729, "met": false }]);
+    assert_eq!(eve["next_tier"], json!({ "tier": "primary", "missing": missing }));
+}
+
+#[test]
+fn a_draft_policy_says_have_3_need_4_and_a_hold_says_for_what_and_how_long() {
+    let mut story = ratna();
+    let history = strict("2026-06-01T00:00:00+07:00");
+    let draft = history.in_force(at("2026-06-01T00:00:00+07:00"));
+    let answer = explained(&story, "2026-06-01", &draft);
+    assert_eq!((&answer["tier"], &answer["policy_version"]), (&json!("secondary"), &json!(2)));
+    let missing = json!([{ "name": "window_count", "needed": 4, "have": 3, "met": false }]);
+    assert_eq!(answer["next_tier"]["missing"], missing);
+
+    let again = json!({ "complaint": "k-1", "reason": "Again" });
+    let fixed = json!({ "complaint": "k-1", "remedy": "Repaired", "fault": "ours" });
+    story.add("again", "complaint.reopened", "2027-02-20T10:00:00+07:00", again);
+    story.add("fixed", "complaint.resolved", "2027-03-22T10:00:00+07:00", fixed);
+    let policies = Policies::default();
+    let during = explained(&story, "2027-03-16", &policies);
+    let held = json!({ "since": "2027-02-20", "days": 25, "by": ["complaint/k-1"] });
+    assert_eq!((&during["held"], &during["lapses_on"]), (&held, &Value::Null));
+    let after = explained(&story, "2027-04-01", &policies);
+    let held = json!({ "since": null, "days": 30, "by": ["complaint/k-1"] });
+    assert_eq!((&after["held"], &after["lapses_on"]), (&held, &json!("2027-04-15")));
+    assert_eq!(explained(&story, "2027-04-15", &policies)["cause"], "lapsed");
+}
+
+#[test]
+fn what_does_not_count_is_told_with_why() {
+    let mut story = ratna();
+    let amount = json!({ "amount": 100_000, "currency": "IDR" });
+    let sale = json!({ "purchase": "x-1", "kind": "sale", "amount": amount });
+    let back = json!({ "purchase": "x-2", "kind": "return", "amount": amount, "of": "x-1" });
+    story
+        .add("gone", "booking.fulfilled", "2026-04-01T10:00:00+07:00", fulfilled(true))
+        .add("twice", "booking.fulfilled", "2026-03-14T20:00:00+07:00", fulfilled(false))
+        .add("sale", "purchase.recorded", "2026-04-05T10:00:00+07:00", sale)
+        .add("back", "purchase.recorded", "2026-04-09T11:00:00+07:00", back);
+    let answer = explained(&story, "2026-06-01", &Policies::default());
+    let why = |event: &str, why: &str| json!({ "event": format!("/t#{event}"), "why": why });
+    let expected =
+        json!([why("twice", "same_day"), why("gone", "no_show"), why("sale", "returned")]);
+    assert_eq!(answer["not_counted"], expected);
+    assert_eq!(answer["counted"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn a_state_survives_being_stored() {
+    let mut story = ratna();
+    walk(&mut story, "2026-06-01T00:00:00+07:00", &PolicyHistory::new());
+    let state = fold(&story);
+    let text = serde_json::to_string(&state).unwrap();
+    assert_eq!(serde_json::from_str::<State>(&text).unwrap(), state);
+}
+
+proptest! {
+    #[test]
+    fn taking_a_counted_event_away_changes_the_listed_figures_accordingly(
+        stays in proptest::collection::btree_set(0_i64..900, 1..8),
+        gone in 0_usize..8,
+        later in 0_i64..600,
+    ) {
+        let base = date("2024-01-01");
+        let on = events::calendar::add_days(base, 900 + later).to_string();
+        let mut story = Story::default();
+        for day in &stays {
+            let time = format!("{}T16:00:00+07:00", events::calendar::add_days(base, *day));
+            story.add(&format!("f-{day}"), "booking.fulfilled", &time, fulfilled(false));
+        }
+        let policies = Policies::default();
+        let all = explained(&story, &on, &policies);
+        let counted = all["counted"].as_array().unwrap().clone();
+        prop_assert_eq!(counted.len(), stays.len());
+        let gone = counted[gone % counted.len()].clone();
+        let id = gone["event"].as_str().unwrap().trim_start_matches("/t#").to_owned();
+        let fewer = explained(story.void(&id), &on, &policies);
+        let rest: Vec<Value> = counted.into_iter().filter(|it| *it != gone).collect();
+        prop_assert_eq!(&fewer["counted"], &json!(rest));
+        // Whoever keeps exactly the listed events finds the listed figures.
+        let window = policies.loyalty.primary.window_days;
+        let age = |it: &Value| {
+            events::calendar::days_between(date(it["date"].as_str().unwrap()), date(&on))
+        };
+        let young = rest.iter().filter(|it| age(it) < window).count();
+        let have = |name: usize| fewer["conditions"][name]["have"].clone();
+        prop_assert_eq!(have(1), json!(young));
+        prop_assert_eq!(have(0), rest.first().map_or(Value::Null, |it| json!(age(it))));
+        prop_assert_eq!(have(2), rest.last().map_or(Value::Null, |it| json!(age(it))));
     }
 }

@@ -4,7 +4,7 @@
 //! recorded that it was settled; moving a promise needs that the customer was told before it was
 //! due. Facts about a promise that nobody made are left out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use events::fact::Fact;
 use events::fact::promise::{How, Made, Settled};
@@ -14,10 +14,30 @@ use serde::{Deserialize, Serialize};
 
 use crate::entry::Entry;
 
+/// So many answers of one customer are kept for the figures; the newest.
+const ANSWERS_MAX: usize = 50;
+
 /// What this fold remembers of one holder.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
     promises: BTreeMap<Ident, Promise>,
+    /// Inquiries without a complete answer: since when, and of which topic.
+    asked: BTreeMap<Ident, (Timestamp, Slug)>,
+    /// How long the newest complete answers took.
+    answers: VecDeque<Answer>,
+}
+
+/// A complete answer to an inquiry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answer {
+    /// Which inquiry.
+    pub inquiry: Ident,
+    /// What it was about.
+    pub topic: Slug,
+    /// When it was answered.
+    pub at: Timestamp,
+    /// Minutes from the inquiry to the answer.
+    pub minutes: i64,
 }
 
 /// How a promise stands. Whether it is due soon or overdue depends on the time of the question.
@@ -142,6 +162,15 @@ impl Promise {
         Some(self.due_at.duration_since(done.at).as_secs().div_euclid(60))
     }
 
+    /// Kept with at least a quarter of the time left (product 2.5, row 15).
+    #[must_use]
+    pub fn is_beaten(&self) -> bool {
+        let whole = self.due_at.duration_since(self.made_at).as_secs();
+        let left = self.fulfilled.as_ref().map(|it| self.due_at.duration_since(it.at).as_secs());
+        self.standing() == Standing::Kept
+            && left.is_some_and(|left| whole <= left.saturating_mul(4))
+    }
+
     /// A decision from before the promise was moved says nothing about the new due time.
     pub(super) fn is_recorded_broken(&self) -> bool {
         self.broken_at.is_some_and(|at| self.due_at <= at)
@@ -199,7 +228,11 @@ impl State {
                     promise.settle(settled, entry);
                 }
             }
+            Fact::InteractionInquired(it) => {
+                self.asked.insert(it.inquiry.clone(), (entry.at(), it.topic.clone()));
+            }
             Fact::InteractionAnswered(it) if it.complete => {
+                self.answer(&it.about, entry.at());
                 self.fulfil(it.about.as_str(), entry);
             }
             Fact::ComplaintResolved(it) => {
@@ -227,6 +260,23 @@ impl State {
         let about = Some(about);
         let open = self.promises.iter().filter(|(_, it)| it.standing().is_owed());
         open.filter(|(_, it)| it.about.as_ref() == about).min_by_key(|(_, it)| it.due_at)
+    }
+
+    /// How long answers took, oldest first.
+    pub fn answers(&self) -> impl Iterator<Item = &Answer> {
+        self.answers.iter()
+    }
+
+    fn answer(&mut self, about: &About, at: Timestamp) {
+        let inquiry = about.as_str().strip_prefix("inquiry/").and_then(|it| it.parse().ok());
+        let Some(inquiry) = inquiry else { return };
+        let Some((asked_at, topic)) = self.asked.remove(&inquiry) else { return };
+        let minutes = at.duration_since(asked_at).as_mins();
+        self.answers.retain(|it| it.inquiry != inquiry);
+        self.answers.push_back(Answer { inquiry, topic, at, minutes });
+        if ANSWERS_MAX < self.answers.len() {
+            self.answers.pop_front();
+        }
     }
 
     fn make(&mut self, made: &Made, entry: &Entry<'_>) {

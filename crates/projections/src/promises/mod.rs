@@ -6,8 +6,10 @@
 
 pub mod due;
 mod fold;
+pub mod query;
+pub mod table;
 
-pub use fold::{Fulfilment, Promise, Standing, State};
+pub use fold::{Answer, Fulfilment, Promise, Settlement, Standing, State};
 
 #[cfg(test)]
 pub(crate) mod tests;

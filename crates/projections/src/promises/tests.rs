@@ -13,6 +13,8 @@ use super::due::{Due, Refusal, What, dues, may_settle};
 use super::{Standing, State};
 use crate::entry::Entry;
 
+mod tables;
+
 /// Facts of one holder in the order in which they were recorded.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Story {
@@ -32,12 +34,12 @@ impl Story {
         id: &str,
         kind: &str,
         time: &str,
-        data: Value,
+        data: impl Into<Value>,
     ) -> &mut Self {
         let kind = Kind::from_name(kind).expect("a test names kinds");
         let position = i64::try_from(self.facts.len()).unwrap() + 1;
         let at = at(time);
-        let data = data.to_string();
+        let data = data.into().to_string();
         let fact = Fact::parse(kind, &data).expect("a test writes valid data");
         let recorded = Recorded {
             position,
@@ -204,7 +206,7 @@ fn what_was_due_and_not_done_is_broken_then_late_and_kept_once_the_truth_arrives
     let mut story = second();
     let due_at = at("2026-05-11T15:00+07:00");
     let broken = Due { promise: id("p-2"), at: due_at, what: What::Broken };
-    assert_eq!(dues(&story.fold()), [broken.clone()]);
+    assert_eq!(dues(&story.fold()), std::slice::from_ref(&broken));
     assert_eq!(story.react("2026-05-11T15:00:00+07:00"), [], "it is not late at three sharp");
     assert_eq!(story.react("2026-05-11T15:00:01+07:00"), [broken]);
     assert_eq!(story.fold().get(&id("p-2")).unwrap().standing(), Standing::Broken);
@@ -336,4 +338,14 @@ fn whoever_is_released_owes_nothing_more() {
     let promise = state.get(&id("p-2")).unwrap();
     assert_eq!((promise.standing(), promise.fulfilled.as_ref()), (Standing::Released, None));
     assert_eq!(dues(&state), []);
+}
+
+#[test]
+fn a_quote_is_the_nearest_rank_rounded_up_to_half_an_hour() {
+    let quote = super::query::quote_of("price", (1..=20).map(|it| it * 10).collect(), 20);
+    assert_eq!((quote.n, quote.p50, quote.p80), (20, Some(100), Some(160)));
+    assert_eq!(quote.suggestion, Some(180));
+    let few = super::query::quote_of("price", vec![10, 20], 20);
+    assert_eq!((few.n, few.p80, few.suggestion), (2, Some(20), None));
+    assert_eq!(super::query::quote_of("price", vec![], 0).p80, None);
 }

@@ -4,8 +4,8 @@
 //! and depends on nothing else but the fact and the policies in force when it happened.
 
 use events::envelope::Channel;
-use events::fact::{Fact, Mood, purchase, reward};
-use events::id::{Actor, EventRef, Ident, Tenant};
+use events::fact::{Fact, purchase, reward};
+use events::id::{About, Actor, EventRef, Ident, Tenant};
 use events::kind::{Direction, Kind, PhaseRule};
 use events::policy::{Policies, Ritual, Step};
 use jiff::{SignedDuration, Timestamp};
@@ -56,6 +56,16 @@ impl Phase {
     }
 }
 
+/// The word of a direction in answers and columns.
+pub(crate) fn direction_word(it: Direction) -> &'static str {
+    match it {
+        Direction::In => "in",
+        Direction::Out => "out",
+        Direction::Internal => "internal",
+        Direction::Either => "either",
+    }
+}
+
 /// What this fold remembers of one customer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
@@ -89,15 +99,11 @@ pub(crate) struct Row {
     pub(crate) direction: Direction,
     pub(crate) channel: Option<Channel>,
     pub(crate) actor: Actor,
-    pub(crate) about: Option<String>,
+    pub(crate) about: Option<About>,
     pub(crate) venue: Option<Ident>,
     pub(crate) visit: Option<Ident>,
     pub(crate) booking: Option<Ident>,
-    pub(crate) mood: Option<Mood>,
-    pub(crate) late: bool,
-    pub(crate) clock_suspect: bool,
     pub(crate) out_of_order: bool,
-    pub(crate) imported: bool,
     pub(crate) dangling: bool,
     pub(crate) voided_by: Option<EventRef>,
 }
@@ -123,15 +129,11 @@ pub(crate) fn row(
         direction: entry.direction(),
         channel: event.attributes.channel,
         actor: event.attributes.actor.clone(),
-        about: fact.about().map(|it| it.to_string()),
+        about: fact.about(),
         venue: fact.venue().cloned(),
         visit: fact.visit().cloned(),
         booking: fact.booking().cloned(),
-        mood: fact.mood(),
-        late: event.is_late(),
-        clock_suspect: event.is_clock_suspect(),
         out_of_order,
-        imported: entry.is_imported(),
         dangling: before.is_dangling(entry),
         voided_by,
     }

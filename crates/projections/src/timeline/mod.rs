@@ -4,10 +4,14 @@
 //! and what became of the fact, the log keeps the data.
 
 pub mod fold;
+pub mod query;
 pub(crate) mod recent;
+pub mod summary;
+pub(crate) mod table;
 
 pub use fold::{Phase, State};
-pub(crate) use fold::{Row, row};
+pub use query::{Filter, Page, TimelineEntry, page};
+pub use summary::summary;
 
 #[cfg(test)]
 pub(crate) mod given;

@@ -9,12 +9,11 @@ use std::collections::hash_map::Entry;
 use events::cloudevents::{self, Sender};
 use events::envelope::Incoming;
 use events::problem::{Code, Problem};
-use futures_util::future::join_all;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::{record, sender};
+use super::sender;
 use crate::answer::{ReceiptOut, Reply, unappended};
 use crate::app::{App, Caller};
 use crate::ops::refused;
@@ -88,9 +87,8 @@ pub(super) async fn together(
 fn index_of(error: &store::AppendError, places: &[usize]) -> Option<usize> {
     match error {
         store::AppendError::EventIdConflict { index, .. }
-        | store::AppendError::VersionConflict { index, .. } => {
-            places.iter().position(|it| it == index)
-        }
+        | store::AppendError::VersionConflict { index, .. }
+        | store::AppendError::IdTwice { index } => places.iter().position(|it| it == index),
         _ => None,
     }
 }
@@ -159,35 +157,41 @@ pub(super) async fn each(
 ) -> Result<Reply, Box<Problem>> {
     let sender = sender(app, caller);
     let mut seen = HashMap::with_capacity(items.len());
-    let mut work = Vec::with_capacity(items.len());
+    let mut good = Vec::with_capacity(items.len());
+    let mut checked = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
-        let checked = item_of(item, &sender).and_then(|it| {
+        let read = item_of(item, &sender).map_err(|problem| problem.in_item(index).into());
+        let outcome = read.and_then(|mut it| {
             let known = seen.entry(it.reference()).or_insert((index, it.fingerprint));
-            if known.1 == it.fingerprint {
-                Ok(it)
-            } else {
-                Err(batch_duplicate(&it, known.0, index))
+            if known.1 != it.fingerprint {
+                return Err(batch_duplicate(&it, known.0, index));
             }
+            let warnings = std::mem::take(&mut it.warnings);
+            good.push(it);
+            Ok(warnings)
         });
-        work.push(async move {
-            match checked {
-                Ok(it) => record(app, caller, it)
-                    .await
-                    .map_err(|problem| Box::new(problem.in_item(index))),
-                Err(problem) => {
-                    let problem = if problem.index.is_some() {
-                        problem
-                    } else {
-                        Box::new(problem.in_item(index))
-                    };
-                    let bytes = item.get().as_bytes();
-                    Err(refused::keep(app, caller, bytes, None, problem).await)
-                }
+        checked.push(outcome);
+    }
+    let timer = app.metrics.append_timer(caller.face);
+    let mut appended = app.appender.append_each(good).await.into_iter();
+    timer.stop();
+    let mut outcomes = Vec::with_capacity(items.len());
+    for (index, (outcome, item)) in checked.into_iter().zip(items).enumerate() {
+        outcomes.push(match outcome {
+            Ok(warnings) => match appended.next() {
+                Some(Ok(it)) => Ok(ReceiptOut::of(&it, warnings)),
+                Some(Err(error)) => Err(Box::new(unappended(&error).in_item(index))),
+                None => Err(Box::new(Problem::of(Code::Internal).in_item(index))),
+            },
+            Err(problem) => {
+                let bytes = item.get().as_bytes();
+                Err(refused::keep(app, caller, bytes, None, problem).await)
             }
         });
     }
-    // The writer takes requests in the order in which they are first polled here.
-    let outcomes = join_all(work).await;
+    for it in outcomes.iter().filter_map(|it| it.as_ref().ok()) {
+        app.metrics.event(caller.face, if it.is_new() { "recorded" } else { "duplicate" });
+    }
     Ok(each_reply(app, caller, &outcomes))
 }
 
@@ -259,7 +263,7 @@ mod tests {
 
     #[test]
     fn one_id_with_two_contents_is_refused_and_both_places_are_named() {
-        let batch = vec![incoming("1", "courtesy"), incoming("1", "debt")];
+        let batch = vec![incoming("1", "courtesy"), incoming("1", "care")];
         let Err(problem) = fold_repeats(batch) else { panic!("it was taken") };
         assert_eq!(problem.code, Code::BatchDuplicate);
         assert_eq!(problem.more_members["indexes"], json!([0, 1]));

@@ -2,8 +2,9 @@ use events::envelope::Recorded;
 use events::policy::{Policies, Published};
 use serde_json::json;
 
+use super::Phase::{After, Before, During};
 use super::*;
-use crate::timeline::given::{at, event, reference, with};
+use crate::timeline::given::{at, event, with};
 
 fn policies() -> Policies {
     let mut policies = Policies::default();
@@ -102,7 +103,6 @@ fn stay() -> Vec<Recorded> {
 
 #[test]
 fn a_first_stay_has_its_three_phases() {
-    use Phase::{After, Before, During};
     assert_eq!(
         phases(&stay()),
         [
@@ -124,24 +124,7 @@ fn a_first_stay_has_its_three_phases() {
             ("fulfilled", After),
         ]
     );
-    assert!(rows(&stay()).iter().all(|it| !it.dangling && !it.late), "nothing refers to nothing");
-}
-
-#[test]
-fn a_dinner_from_an_offline_tablet_is_late_and_nothing_else() {
-    let mut dinner = event(3, "interaction.served", "2026-07-12 19:00", r#"{"service":"dinner"}"#);
-    dinner.recorded_at = at("2026-07-30 16:00");
-    let line = with(&dinner, |entry| {
-        row(&State::default(), &holder(), entry, &policies(), true, Some(reference(9)))
-    });
-    assert!(line.late && line.out_of_order);
-    assert!(!line.clock_suspect && !line.imported && !line.dangling);
-    assert_eq!(line.phase, Phase::During);
-    assert_eq!(line.voided_by, Some(reference(9)));
-    dinner.recorded_at = at("2026-07-12 20:00");
-    let line =
-        with(&dinner, |entry| row(&State::default(), &holder(), entry, &policies(), false, None));
-    assert!(!line.late, "an hour is not more than an hour");
+    assert!(rows(&stay()).iter().all(|it| !it.dangling), "nothing refers to nothing");
 }
 
 #[test]
@@ -163,7 +146,6 @@ fn it_is_after_for_thirty_days_and_then_before_again() {
         ("2026-11-02 11:00", "interaction.noted", note),
     ]));
     let notes: Vec<Phase> = found.into_iter().filter(|it| it.0 == "noted").map(|it| it.1).collect();
-    use Phase::{After, Before, During};
     assert_eq!(notes, [Before, During, After, After, Before, After]);
 }
 
@@ -215,7 +197,6 @@ fn a_service_without_a_ritual_is_given_during() {
         ("2026-10-03 14:04", "interaction.served", r#"{"service":"massage"}"#),
     ]));
     let phases: Vec<Phase> = found.into_iter().map(|it| it.1).collect();
-    use Phase::{After, Before, During};
     assert_eq!(phases, [During, Before, Before, After, During]);
 }
 

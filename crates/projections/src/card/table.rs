@@ -1,0 +1,176 @@
+//! Rows of cards, one a customer, and the words they are found by.
+
+use std::collections::BTreeSet;
+
+use events::fact::customer::IdKind;
+use events::fact::to_e164;
+use events::id::{Ident, Slug};
+use jiff::Timestamp;
+use serde_json::json;
+use sqlx::QueryBuilder;
+use store::sql::{ROWS_PER_STATEMENT_MAX, SqlTime};
+use store::{Tx, on_tx};
+use unicode_normalization::UnicodeNormalization as _;
+
+use super::fold::{Move, State};
+use crate::dossier::{Dossier, Holder};
+use crate::policies::Rules;
+use crate::rows::{self, Key};
+
+/// Words of a name from which on it is found.
+const NAME_WORDS_MAX: usize = 8;
+/// The calling code that national telephone numbers are read in.
+const COUNTRY: &str = "62";
+
+/// Every row as one text, for the comparison of two builds.
+pub(crate) const AS_TEXT: &str = "
+    SELECT holder || '|' || tenant || '|' || name_key || '|' || tier || '|' || coalesce(owner, '')
+           || '|' || coalesce(team, '') || '|' || CAST(last_in_at AS TEXT) || '|'
+           || CAST(last_out_at AS TEXT) || '|' || card
+      FROM cards
+     ORDER BY holder, tenant";
+
+/// The same of the words.
+pub(crate) const IDENTIFIERS_AS_TEXT: &str = "
+    SELECT value_key || '|' || holder || '|' || tenant
+      FROM identifiers
+     ORDER BY value_key, holder, tenant";
+
+const FORGET_CARDS_HEAD: &str = "DELETE FROM cards WHERE (holder, tenant) IN (";
+
+const FORGET_IDENTIFIERS_HEAD: &str = "DELETE FROM identifiers WHERE (holder, tenant) IN (";
+
+/// Replaces the rows of some holders. `known` are those that may have rows already.
+pub(crate) async fn write(
+    tx: &mut Tx,
+    known: &[&Key],
+    touched: &[(&Key, &Dossier, Rules<'_>)],
+) -> Result<(), sqlx::Error> {
+    rows::delete(tx, FORGET_CARDS_HEAD, known).await?;
+    rows::delete(tx, FORGET_IDENTIFIERS_HEAD, known).await?;
+    let customers: Vec<(&Key, &State)> = touched
+        .iter()
+        .filter(|(key, _, _)| key.1.as_customer().is_some())
+        .map(|(key, dossier, _)| (*key, &dossier.card))
+        .collect();
+    insert_cards(tx, &customers).await?;
+    let words: Vec<(&Key, String)> = customers
+        .iter()
+        .flat_map(|(key, state)| words_of(&key.1, state).into_iter().map(|it| (*key, it)))
+        .collect();
+    insert_identifiers(tx, &words).await
+}
+
+const INSERT_CARDS_HEAD: &str = "
+    INSERT INTO cards (holder, tenant, name_key, tier, owner, team, last_in_at, last_out_at, card) ";
+
+async fn insert_cards(tx: &mut Tx, cards: &[(&Key, &State)]) -> Result<(), sqlx::Error> {
+    for chunk in cards.chunks(ROWS_PER_STATEMENT_MAX) {
+        on_tx!(tx, conn => {
+            QueryBuilder::new(INSERT_CARDS_HEAD)
+                .push_values(chunk, |mut row, ((tenant, holder), it)| {
+                    let last = |it: Option<&Move>| {
+                        SqlTime(it.map_or(Timestamp::UNIX_EPOCH, |it| it.at))
+                    };
+                    row.push_bind(holder.as_str())
+                        .push_bind(tenant.as_str())
+                        .push_bind(name_key(it))
+                        .push_bind(it.tier_name())
+                        .push_bind(it.owner.as_ref().map(Ident::as_str))
+                        .push_bind(it.team.as_ref().map(Slug::as_str))
+                        .push_bind(last(it.last_in.as_ref()))
+                        .push_bind(last(it.last_out.as_ref()))
+                        .push_bind(short(holder, it));
+                })
+                .build()
+                .persistent(false)
+                .execute(conn)
+                .await?;
+        });
+    }
+    Ok(())
+}
+
+const INSERT_IDENTIFIERS_HEAD: &str = "INSERT INTO identifiers (value_key, holder, tenant) ";
+
+async fn insert_identifiers(tx: &mut Tx, words: &[(&Key, String)]) -> Result<(), sqlx::Error> {
+    for chunk in words.chunks(ROWS_PER_STATEMENT_MAX) {
+        on_tx!(tx, conn => {
+            QueryBuilder::new(INSERT_IDENTIFIERS_HEAD)
+                .push_values(chunk, |mut row, ((tenant, holder), word)| {
+                    row.push_bind(word.as_str())
+                        .push_bind(holder.as_str())
+                        .push_bind(tenant.as_str());
+                })
+                .build()
+                .persistent(false)
+                .execute(conn)
+                .await?;
+        });
+    }
+    Ok(())
+}
+
+/// The form in which names and marks are compared.
+pub(crate) fn key(text: &str) -> String {
+    text.nfc().collect::<String>().to_lowercase()
+}
+
+/// What a list by name is sorted by; who has no name comes last.
+fn name_key(state: &State) -> String {
+    state.name.as_deref().map_or_else(|| char::MAX.to_string(), key)
+}
+
+/// What a customer is found by: the id, the name from every word on, and every mark. A telephone
+/// number is found by its international and its national beginning.
+fn words_of(holder: &Holder, state: &State) -> BTreeSet<String> {
+    let mut words = BTreeSet::from([key(holder.as_str())]);
+    let mut name = |name: &str| {
+        let name = key(name);
+        let mut rest = name.trim();
+        for _ in 0..NAME_WORDS_MAX {
+            words.insert(rest.to_owned());
+            let Some((_, after)) = rest.split_once(char::is_whitespace) else { break };
+            rest = after.trim_start();
+        }
+    };
+    if let Some(own) = &state.name {
+        name(own);
+    }
+    for it in state.identifiers.iter().filter(|it| it.kind == IdKind::Name) {
+        name(&it.value);
+    }
+    for it in state.identifiers.iter().filter(|it| it.kind != IdKind::Name) {
+        match to_e164(&it.value, COUNTRY).filter(|_| it.kind == IdKind::Phone) {
+            Some(number) => {
+                let home = format!("+{COUNTRY}");
+                words.extend(number.strip_prefix(&home).map(|rest| format!("0{rest}")));
+                words.insert(number);
+            }
+            None => {
+                words.insert(key(&it.value));
+            }
+        }
+    }
+    words.retain(|it| !it.is_empty());
+    words
+}
+
+/// The short card of a list, as JSON.
+fn short(holder: &Holder, it: &State) -> String {
+    let came = |it: &Move| json!({ "at": events::time::spell(it.at), "type": it.r#type });
+    let went = |it: &Move| json!({ "at": events::time::spell(it.at), "type": it.r#type, "actor": it.actor });
+    json!({
+        "customer": holder.as_str(),
+        "name": it.name,
+        "kind": it.kind,
+        "language": it.language,
+        "owner": it.owner,
+        "team": it.team,
+        "tier": it.tier_name(),
+        "last_in": it.last_in.as_ref().map(came),
+        "last_out": it.last_out.as_ref().map(went),
+        "visits": it.visits,
+    })
+    .to_string()
+}
