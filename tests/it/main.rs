@@ -8,6 +8,7 @@ mod stories;
 
 mod log_contract;
 mod log_round_trip;
+
 mod around_the_log;
 mod statements;
 
