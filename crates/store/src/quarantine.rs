@@ -107,9 +107,9 @@ const LIST: &str = "
            source, event_id, headers, size, sha256, NULL AS bytes, state, position, note
       FROM quarantine
      WHERE tenant = $1
-       AND ($2 IS NULL OR code = $2)
-       AND ($3 IS NULL OR source = $3)
-       AND ($4 IS NULL OR state = $4)
+       AND (code = $2 OR $2 IS NULL)
+       AND (source = $3 OR $3 IS NULL)
+       AND (state = $4 OR $4 IS NULL)
        AND (received_at, quarantine_id) > ($5, $6)
      ORDER BY received_at, quarantine_id
      LIMIT $7";

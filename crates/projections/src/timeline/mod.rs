@@ -10,7 +10,6 @@ pub mod summary;
 pub(crate) mod table;
 
 pub use fold::{Phase, State};
-
 pub use query::{Filter, Page, TimelineEntry, page};
 pub use summary::summary;
 

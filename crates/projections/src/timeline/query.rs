@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use events::envelope::{Channel, Recorded};
-use events::fact::{Fact, Mood};
+use events::fact::Mood;
 use events::id::{About, Actor, ActorKind, CustomerId, EventRef, Ident, Tenant};
 use events::kind::{Direction, Kind};
 use events::problem::Text;
@@ -72,6 +72,7 @@ pub struct Page {
 }
 
 /// One line of a timeline, as answered.
+#[expect(clippy::struct_excessive_bools, reason = "each is a member of the answer")]
 #[derive(Clone, Debug, Serialize)]
 pub struct TimelineEntry {
     /// Place in the whole log.
@@ -174,7 +175,8 @@ pub async fn page(
             let (at, position) = (line.occurred_at.0, line.position);
             page.next = Some((at, position));
             let event = events.get(&position).ok_or_else(|| corrupt("position", position))?;
-            let mut entry = answer(line, event, customer, pii, &policies.in_force(at).calendar.zone)?;
+            let mut entry =
+                answer(line, event, customer, pii, &policies.in_force(at).calendar.zone)?;
             let is_known = |it: &EventRef| voids.as_ref().is_none_or(|known| known.contains(it));
             entry.voided_by = entry.voided_by.filter(is_known);
             let is_listed = filter.include_voided || entry.voided_by.is_none();
@@ -290,9 +292,7 @@ async fn voids_of(
     let references = lines.iter().filter_map(|it| it.voided_by.as_deref()?.parse().ok());
     let references: Vec<EventRef> = references.collect();
     let found = log.read_references(tenant, &references).await?;
-    Ok(Some(
-        found.iter().filter(|it| it.position <= known_at).map(Recorded::reference).collect(),
-    ))
+    Ok(Some(found.iter().filter(|it| it.position <= known_at).map(Recorded::reference).collect()))
 }
 
 /// One entry out of its row and its event.
@@ -323,7 +323,7 @@ fn answer(
         about: fact.about(),
         venue: fact.venue().cloned(),
         visit: fact.visit().cloned(),
-        mood: Fact::mood(&fact),
+        mood: fact.mood(),
         data,
         via: event.customer.clone().filter(|it| it != customer),
         late: event.is_late(),

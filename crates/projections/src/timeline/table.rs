@@ -2,12 +2,15 @@
 //!
 //! A row that is there is replaced: the facts before it may have changed, or it was voided.
 
+use events::envelope::Channel;
+use events::id::{About, Ident};
 use sqlx::QueryBuilder;
 use store::sql::{ROWS_PER_STATEMENT_MAX, SqlTime};
 use store::{Tx, on_tx};
 
-use super::fold::{Row, direction_word};
-use crate::rows::{self, Key};
+use super::fold::direction_word;
+
+pub(crate) use super::fold::Row;
 
 const UPSERT_HEAD: &str = "
     INSERT INTO timeline (holder, occurred_at, position, tenant, kind, topic, phase, direction,
@@ -26,17 +29,16 @@ const UPSERT_TAIL: &str = "
            dangling = excluded.dangling,
            voided_by = excluded.voided_by";
 
-/// Every row as one text, in the order of the keys: what two builds are compared by.
+/// Every row as one text, for the comparison of two builds.
 pub(crate) const AS_TEXT: &str = "
     SELECT holder || '|' || CAST(occurred_at AS TEXT) || '|' || CAST(position AS TEXT) || '|'
-           || tenant || '|' || kind || '|' || phase || '|' || direction || '|'
+           || tenant || '|' || kind || '|' || topic || '|' || phase || '|' || direction || '|'
+           || coalesce(channel, '') || '|' || actor || '|' || actorkind || '|'
            || coalesce(about, '') || '|' || coalesce(venue, '') || '|' || coalesce(visit, '') || '|'
            || coalesce(booking, '') || '|' || CAST(out_of_order AS TEXT) || '|'
            || CAST(dangling AS TEXT) || '|' || coalesce(voided_by, '')
       FROM timeline
      ORDER BY holder, occurred_at, position, tenant";
-
-const FORGET_HEAD: &str = "DELETE FROM timeline WHERE (holder, tenant) IN (";
 
 /// Writes rows, at most one of each event.
 pub(crate) async fn upsert(tx: &mut Tx, lines: &[Row]) -> Result<(), sqlx::Error> {
@@ -52,13 +54,13 @@ pub(crate) async fn upsert(tx: &mut Tx, lines: &[Row]) -> Result<(), sqlx::Error
                         .push_bind(it.kind.topic())
                         .push_bind(it.phase.as_str())
                         .push_bind(direction_word(it.direction))
-                        .push_bind(it.channel.map(|it| it.as_str()))
+                        .push_bind(it.channel.map(Channel::as_str))
                         .push_bind(it.actor.as_str())
                         .push_bind(it.actor.kind().as_str())
-                        .push_bind(it.about.as_ref().map(|it| it.as_str()))
-                        .push_bind(it.venue.as_ref().map(|it| it.as_str()))
-                        .push_bind(it.visit.as_ref().map(|it| it.as_str()))
-                        .push_bind(it.booking.as_ref().map(|it| it.as_str()))
+                        .push_bind(it.about.as_ref().map(About::as_str))
+                        .push_bind(it.venue.as_ref().map(Ident::as_str))
+                        .push_bind(it.visit.as_ref().map(Ident::as_str))
+                        .push_bind(it.booking.as_ref().map(Ident::as_str))
                         .push_bind(it.out_of_order)
                         .push_bind(it.dangling)
                         .push_bind(it.voided_by.as_ref().map(ToString::to_string));
@@ -71,9 +73,4 @@ pub(crate) async fn upsert(tx: &mut Tx, lines: &[Row]) -> Result<(), sqlx::Error
         });
     }
     Ok(())
-}
-
-/// Deletes all rows of some holders, before they are written anew.
-pub(crate) async fn forget(tx: &mut Tx, holders: &[&Key]) -> Result<(), sqlx::Error> {
-    rows::delete(tx, FORGET_HEAD, holders).await
 }

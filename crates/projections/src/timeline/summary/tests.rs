@@ -71,7 +71,10 @@ fn money_and_times_are_written_as_people_write_them() {
             ),
         )
     };
-    assert_eq!(paid(6_000_000, "IDR"), Text::new("Deposit: Rp 6,000,000", "Uang muka: Rp 6.000.000"));
+    assert_eq!(
+        paid(6_000_000, "IDR"),
+        Text::new("Deposit: Rp 6,000,000", "Uang muka: Rp 6.000.000")
+    );
     assert_eq!(paid(123_456, "USD").en, "Deposit: USD 1,234.56");
     assert_eq!(paid(999, "IDR").id, "Uang muka: Rp 999");
     let promised = said(

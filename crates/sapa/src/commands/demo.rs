@@ -1,0 +1,226 @@
+//! `sapa demo`: a hotel with a year of history, in one command.
+
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use events::problem::Language;
+use events::time::{Clock, parse_instant};
+
+use crate::cli::Format;
+use crate::clock::SystemClock;
+use crate::commands::session::Session;
+use crate::config::{Config, NatsMode, duration};
+use crate::demo::marker::{self, Marker};
+use crate::demo::record;
+use crate::demo::story::{self, Plan};
+use crate::demo::tell::{self, Ready};
+use crate::exit::{Exit, Failure};
+use crate::lifecycle::{Signals, Task};
+use crate::serve::first::admin_key_file;
+use crate::serve::private_folder;
+use crate::serve::service::{Mode, Service};
+use crate::servers::ServerError;
+use crate::servers::nats::{Search, locate, version};
+
+/// Its arguments.
+#[derive(Clone, Debug, Args)]
+pub struct Demo {
+    /// Customers in all
+    #[arg(long, default_value_t = 500)]
+    pub customers: u32,
+    /// Days of history
+    #[arg(long, default_value_t = 365)]
+    pub days: u32,
+    /// Everything that chance decides follows from it
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+    /// The end of the story [default: now]
+    #[arg(long, value_name = "TIME")]
+    pub now: Option<String>,
+    /// How often a new event comes, or off
+    #[arg(long, default_value = "2s", value_name = "DURATION|off")]
+    pub live: String,
+    /// Remove the demo's data and start a new story
+    #[arg(long)]
+    pub fresh: bool,
+    /// Where its data lies [default: ./sapa-data/demo]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<String>,
+    /// The port of HTTP [default: 7272]
+    #[arg(long)]
+    pub port: Option<u16>,
+    /// Without NATS
+    #[arg(long)]
+    pub no_nats: bool,
+    /// Fetch nothing
+    #[arg(long)]
+    pub offline: bool,
+}
+
+impl Demo {
+    /// The settings among its arguments.
+    #[must_use]
+    pub fn flags(&self) -> Vec<(&'static str, String, &'static str)> {
+        [
+            ("data_dir", self.data_dir.clone(), "--data-dir"),
+            ("http.addr", self.port.map(|it| format!("127.0.0.1:{it}")), "--port"),
+            ("nats.mode", self.no_nats.then(|| "off".to_owned()), "--no-nats"),
+            ("nats.fetch", self.offline.then(|| "false".to_owned()), "--offline"),
+        ]
+        .into_iter()
+        .filter_map(|(key, value, flag)| Some((key, value?, flag)))
+        .collect()
+    }
+
+    /// Plays.
+    pub async fn run(self, session: Session) -> Result<Exit, Failure> {
+        let started = Instant::now();
+        let every = self.every()?;
+        let mut signals = Signals::listen().map_err(Failure::internal)?;
+        let (marker, plan) = self.marker(&session)?;
+        let mut config = session.config.clone();
+        let missing = find_nats(&session, &mut config).await?;
+        let mut service = tokio::select! {
+            service = Service::start(config, Mode::Demo) => service?,
+            () = signals.next() => return Ok(Exit::Done),
+        };
+        let key = key(&session)?;
+        let played = tokio::select! {
+            played = play(&session, &service, &key, marker, &plan) => Some(played),
+            () = signals.next() => None,
+        };
+        let Some(played) = played else { return Ok(service.run(std::future::ready(())).await) };
+        let (marker, position) = match played {
+            Ok(it) => it,
+            Err(failure) => {
+                service.run(std::future::ready(())).await;
+                return Err(failure);
+            }
+        };
+        let look_at =
+            story::look_at(&plan).into_iter().map(|(customer, id, en)| match session.config.lang {
+                Language::Id => (customer, id),
+                Language::En => (customer, en),
+            });
+        let ready = Ready {
+            language: session.config.lang,
+            program: session.program.clone(),
+            http: format!("http://{}", service.http),
+            nats: service.nats.clone().ok_or_else(|| missing.unwrap_or_default()),
+            tenant: session.config.tenant.to_string(),
+            folder: tell::shown(&session.config.data_dir),
+            position,
+            marker,
+            look_at: look_at.collect(),
+            took: started.elapsed(),
+        };
+        let as_json = session.globals.json || session.globals.output == Some(Format::Json);
+        let page = if as_json { ready.to_json().to_string() } else { ready.to_text() };
+        session.output.text(&page)?;
+        if let Some(every) = every {
+            let live = record::Live::new(&service, &key)?;
+            service.tasks().start(Task::Live, |stop| record::live(live, plan, every, stop));
+        }
+        Ok(service.run(async move { signals.next().await }).await)
+    }
+
+    /// How often a new event comes; none: never.
+    fn every(&self) -> Result<Option<Duration>, Failure> {
+        match self.live.as_str() {
+            "off" => Ok(None),
+            text => duration(text).filter(|it| !it.is_zero()).map(Some).ok_or_else(|| {
+                Failure::new(Exit::Usage, "--live is no duration", "Write one such as 2s, or off.")
+            }),
+        }
+    }
+
+    /// The story of the folder, or a new one.
+    fn marker(&self, session: &Session) -> Result<(Marker, Plan), Failure> {
+        let folder = &session.config.data_dir;
+        if self.fresh {
+            marker::remove(folder)?;
+        }
+        marker::refuse_others(folder)?;
+        if let Some(marker) = Marker::read(folder) {
+            let plan = marker.plan()?;
+            return Ok((marker, plan));
+        }
+        let now = match &self.now {
+            Some(text) => parse_instant(text).map_err(|error| {
+                Failure::new(
+                    Exit::Usage,
+                    format!("--now: {error}"),
+                    "Write 2026-11-21T10:00:00+07:00.",
+                )
+            })?,
+            None => SystemClock.now(),
+        };
+        let (customers, days, seed) = (self.customers, self.days, self.seed);
+        let plan = Plan { customers, days, seed, now, tenant_zone: session.output.zone.clone() };
+        let marker = Marker::of(&plan, &session.config.time_zone);
+        private_folder(folder)?;
+        marker.write(folder)?;
+        Ok((marker, plan))
+    }
+}
+
+/// Records the story unless it is there, and waits until everything has caught up.
+async fn play(
+    session: &Session,
+    service: &Service,
+    key: &str,
+    mut marker: Marker,
+    plan: &Plan,
+) -> Result<(Marker, i64), Failure> {
+    let wanted = session.config.http.addr.port();
+    if service.http.port() != wanted {
+        let port = service.http.port();
+        session.output.note(&format!("port {wanted} is busy; listening on {port} instead"));
+    }
+    if marker.events == 0 {
+        let began = Instant::now();
+        marker.events = record::story(service, key, plan).await?;
+        let seconds = began.elapsed().as_secs_f64();
+        session.output.note(&format!("story: {} events in {seconds:.1} s", marker.events));
+        let position = record::settle(service, plan.now).await?;
+        marker.write(&session.config.data_dir)?;
+        return Ok((marker, position));
+    }
+    session.output.note(&format!("story: {} events, recorded before", marker.events));
+    let position = record::settle(service, service.base.clock.now()).await?;
+    Ok((marker, position))
+}
+
+/// Finds or fetches nats-server; without one the demo goes on and says what is missing.
+async fn find_nats(session: &Session, config: &mut Config) -> Result<Option<String>, Failure> {
+    if config.nats.mode != NatsMode::Managed {
+        return Ok(None);
+    }
+    let configured = config.nats.server_bin.clone();
+    let search = Search { configured, fetch: config.nats.fetch, quiet: session.globals.quiet };
+    let found = tokio::task::spawn_blocking(move || {
+        let path = locate(&search)?;
+        let version = version(&path).map_or_else(|it| it.why, |it| it.to_string());
+        Ok::<_, ServerError>((path, version))
+    });
+    match found.await.map_err(Failure::internal)? {
+        Ok((path, version)) => {
+            session.output.note(&format!("nats-server {version}: {}", path.display()));
+            config.nats.server_bin = Some(path);
+            Ok(None)
+        }
+        Err(error) => {
+            session.output.note(&format!("{error}"));
+            config.nats.mode = NatsMode::Off;
+            Ok(Some(format!("add it with: {} servers fetch nats", session.program)))
+        }
+    }
+}
+
+/// The demo's own key.
+fn key(session: &Session) -> Result<String, Failure> {
+    let path = admin_key_file(&session.config.data_dir);
+    let text =
+        std::fs::read_to_string(&path).map_err(|error| Failure::file("read", &path, &error))?;
+    Ok(text.trim().to_owned())
+}

@@ -1,0 +1,110 @@
+//! `sapa event`: publish, read, follow and export events.
+
+mod export;
+mod import;
+mod publish;
+mod tail;
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+use super::input;
+use crate::cli::Paging;
+use crate::client::Call;
+use crate::commands::session::Session;
+use crate::exit::{Exit, Failure};
+
+pub use import::Import;
+pub use publish::Publish;
+pub(super) use tail::tail;
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Event {
+    /// Record an event, from flags or from a file
+    Publish(Box<Publish>),
+    /// Whether an event would be recorded; records nothing
+    Validate {
+        /// A file, or - for standard input
+        file: PathBuf,
+    },
+    /// The event at a position
+    Get { position: u64 },
+    /// Events in the order they were recorded
+    List {
+        /// After this position
+        #[arg(long)]
+        after: Option<u64>,
+        #[arg(long)]
+        topic: Option<String>,
+        #[arg(long)]
+        customer: Option<String>,
+        #[command(flatten)]
+        paging: Paging,
+    },
+    /// Events as they are recorded
+    Tail {
+        /// After this position [default: from now on]
+        #[arg(long)]
+        after: Option<u64>,
+        #[arg(long)]
+        topic: Option<String>,
+        #[arg(long)]
+        customer: Option<String>,
+    },
+    /// What became of an event: recorded, quarantined or unknown
+    Receipt { source: String, id: String },
+    /// Record history out of a file
+    Import(Import),
+    /// Write events into a file, one a line
+    Export {
+        /// After this position
+        #[arg(long, default_value_t = 0)]
+        after: u64,
+        /// A file, or - for standard output
+        #[arg(long, value_name = "FILE", default_value = "-")]
+        to: PathBuf,
+    },
+}
+
+impl Event {
+    /// Publishes, asks or follows.
+    pub async fn run(self, session: &Session) -> Result<Exit, Failure> {
+        let call = match self {
+            Self::Publish(it) => return it.run(session).await,
+            Self::Validate { file } => validation(&file)?,
+            Self::Get { position } => Call::get(&["v1", "events", &position.to_string()]),
+            Self::List { after, topic, customer, paging } => Call::get(&["v1", "events"])
+                .with("after", after)
+                .with("topic", topic)
+                .with("customer", customer)
+                .paged(&paging)
+                .columns(&["position", "time", "type", "subject", "source", "id"]),
+            Self::Tail { after, topic, customer } => {
+                let wanted = [
+                    ("after", after.map(|it| it.to_string())),
+                    ("topic", topic),
+                    ("customer", customer),
+                ];
+                let wanted: Vec<_> =
+                    wanted.into_iter().filter_map(|(name, it)| Some((name, it?))).collect();
+                return tail(session, &wanted).await;
+            }
+            Self::Receipt { source, id } => receipt(&source, &id),
+            Self::Import(it) => return it.run(session).await,
+            Self::Export { after, to } => return export::export(session, after, &to).await,
+        };
+        session.ask(call).await
+    }
+}
+
+fn validation(file: &std::path::Path) -> Result<Call, Failure> {
+    let bytes = input(file)?;
+    Ok(Call::new(crate::client::Method::POST, &["v1", "events", "validate"])
+        .sending(publish::media_type(&bytes), bytes))
+}
+
+fn receipt(source: &str, id: &str) -> Call {
+    Call::get(&["v1", "receipts"]).with("source", Some(source)).with("id", Some(id))
+}

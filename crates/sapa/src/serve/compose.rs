@@ -1,0 +1,222 @@
+//! The parts of a process, by its roles: faces, ingest, and the leader with its three. Each part
+//! gets what it needs and nothing else; this file is the only one that knows all of them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use api::scope::Scopes;
+use api::{App, Settings, Tenants};
+use async_nats::jetstream;
+use events::id::Tenant;
+use ingest::TenantSettings;
+use projections::Views;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use super::leader::Leader;
+use super::nats::Broker;
+use super::pipes::{self, Pipes};
+use super::service::{Base, Mode};
+use super::term::{self, Plan, Shared};
+use super::told::{Connections, Told};
+use crate::config::Config;
+use crate::exit::Failure;
+use crate::lifecycle::{Task, Tasks};
+
+/// How often the tenants are read again, for those that another instance added.
+const TENANTS_EVERY: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// What others may use of a running process.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// The faces.
+    pub app: Arc<App>,
+    /// The read models.
+    pub views: Views,
+    /// The connections, if there is a broker.
+    pub pipes: Option<Pipes>,
+    /// The numbers.
+    pub told: Arc<Told>,
+}
+
+/// Starts the parts that the roles of this process ask for.
+pub async fn compose(
+    base: &Base,
+    listener: TcpListener,
+    broker: Option<Broker>,
+    tasks: &mut Tasks,
+) -> Result<Parts, Failure> {
+    let config = Arc::clone(&base.config);
+    let database = &config.database;
+    let clock = Arc::clone(&base.clock);
+    let views =
+        Views::open(database.place.clone(), base.log.clone(), clock, database.pool_max).await?;
+    let told = Arc::new(Told::default());
+    let app = app(base, &told).await?;
+    if config.has_role("api") {
+        let app = Arc::clone(&app);
+        tasks.start(Task::Http, |stop| async move { Ok(api::serve(app, listener, stop).await?) });
+    }
+    let pipes = match broker {
+        Some(broker) => Some(Box::pin(attach(base, broker, &told, tasks)).await?),
+        None => None,
+    };
+    if let Some(pipes) = &pipes {
+        record(base, pipes, &app, &told, tasks);
+        answer(base, pipes, &app, tasks);
+    }
+    if config.has_role("project") {
+        lead(base, &views, pipes.clone(), &app, &told, tasks);
+    }
+    app.health.started();
+    Ok(Parts { app, views, pipes, told })
+}
+
+/// The connections, and the watch over a server of our own.
+async fn attach(
+    base: &Base,
+    broker: Broker,
+    told: &Told,
+    tasks: &mut Tasks,
+) -> Result<Pipes, Failure> {
+    let pipes = Box::pin(pipes::open(&base.config, &broker)).await?;
+    let required = base.config.nats.required_ready;
+    // It is set once, here.
+    let _ = told.connections.set(Connections { clients: pipes.clients(), required });
+    if let Some(server) = broker.server {
+        tasks.found(Task::NatsServer, |stop| async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                Some(status) = server.wait() => anyhow::bail!("nats-server ended with {status}"),
+            }
+            server.stop().await;
+            Ok(())
+        });
+    }
+    Ok(pipes)
+}
+
+async fn app(base: &Base, told: &Arc<Told>) -> Result<Arc<App>, Failure> {
+    let tenants = Arc::new(Tenants::load(base.log.db()).await?);
+    let parts = api::Parts {
+        log: base.log.clone(),
+        appender: base.appender.clone(),
+        bell: base.bell.clone(),
+        clock: Arc::clone(&base.clock),
+        ids: Arc::clone(&base.ids),
+        tenants,
+        settings: settings(&base.config, base.mode),
+        surroundings: Arc::clone(told) as Arc<dyn api::surroundings::Surroundings>,
+    };
+    Ok(App::new(parts).await?)
+}
+
+fn settings(config: &Config, mode: Mode) -> Settings {
+    let (http, nats) = (&config.http, &config.nats);
+    Settings {
+        allowed_hosts: http.allowed_hosts.clone(),
+        public_url: http.public_url.clone().unwrap_or_default(),
+        language: config.lang,
+        default_scopes: Scopes::from_words(nats.default_scopes.iter().map(String::as_str)),
+        require_token: nats.require_token,
+        reply_prefixes: nats.reply_prefixes.clone(),
+        refuse_unknown_fields: config.refuse_unknown_fields,
+        metrics_open: config.metrics_open.unwrap_or(http.addr.ip().is_loopback()),
+        live_keys: mode == Mode::Serve,
+        connections_max: http.max_connections,
+        request_timeout: http.request_timeout,
+        rate_per_key: http.rate_per_key,
+        grace: config.shutdown_grace,
+        lag_max: config.projections.max_lag_ready,
+        version: env!("CARGO_PKG_VERSION"),
+        commit: option_env!("SAPA_COMMIT").unwrap_or("unknown"),
+        built_at: option_env!("SAPA_BUILT_AT").unwrap_or("unknown"),
+    }
+}
+
+/// Recording from NATS.
+fn record(base: &Base, pipes: &Pipes, app: &Arc<App>, told: &Told, tasks: &mut Tasks) {
+    if !base.config.has_role("ingest") {
+        return;
+    }
+    let refuse = base.config.refuse_unknown_fields;
+    let (known, tenants) = watch::channel(known_tenants(app, refuse));
+    let ingest = ingest::Ingest::new(ingest::Parts {
+        context: jetstream::new(pipes.ingest.clone()),
+        appender: base.appender.clone(),
+        log: base.log.clone(),
+        clock: Arc::clone(&base.clock),
+        tenants,
+        home: base.config.tenant.clone(),
+        counters: Arc::clone(&told.ingest),
+        ack_wait: base.config.nats.ack_wait,
+    });
+    let app = Arc::clone(app);
+    tasks.start(Task::Ingest, |stop| async move {
+        let refresh = async {
+            loop {
+                tokio::time::sleep(TENANTS_EVERY).await;
+                if let Err(error) = app.tenants.refresh(app.db()).await {
+                    tracing::warn!(%error, "the tenants could not be read again");
+                }
+                known.send_replace(known_tenants(&app, refuse));
+            }
+        };
+        tokio::select! {
+            () = ingest.run(stop) => Ok(()),
+            () = refresh => Ok(()),
+        }
+    });
+}
+
+fn known_tenants(app: &App, refuse_unknown_fields: bool) -> ingest::Tenants {
+    let all = app.tenants.all();
+    let settings = all.iter().map(|it| {
+        let fingerprint_key = it.fingerprint_key.clone();
+        let settings =
+            TenantSettings { fingerprint_key, refuse_unknown_fields, ..TenantSettings::default() };
+        (it.tenant.clone(), settings)
+    });
+    Arc::new(settings.collect::<BTreeMap<Tenant, TenantSettings>>())
+}
+
+/// Answering over NATS.
+fn answer(base: &Base, pipes: &Pipes, app: &Arc<App>, tasks: &mut Tasks) {
+    if !base.config.has_role("api") {
+        return;
+    }
+    let (app, client) = (Arc::clone(app), pipes.api.clone());
+    tasks.start(Task::Requests, |stop| async move {
+        api::serve_nats(app, client, stop).await.map_err(|error| anyhow::anyhow!(error))
+    });
+}
+
+/// Leading, or waiting to.
+fn lead(
+    base: &Base,
+    views: &Views,
+    pipes: Option<Pipes>,
+    app: &Arc<App>,
+    told: &Arc<Told>,
+    tasks: &mut Tasks,
+) {
+    let of_tenant = Arc::clone(app);
+    let plan = Plan {
+        base: base.clone(),
+        views: views.clone(),
+        pipes,
+        keys: Arc::new(move |tenant| {
+            of_tenant.tenants.get(tenant).map(|it| it.fingerprint_key.clone())
+        }),
+        told: Arc::clone(told),
+        shared: Shared::default(),
+    };
+    let leader = Leader {
+        db: base.log.db().clone(),
+        holder: base.holder.clone(),
+        clock: Arc::clone(&base.clock),
+        term: term::term(plan),
+        told: Arc::clone(told),
+    };
+    tasks.start(Task::Leader, |stop| leader.run(stop));
+}
