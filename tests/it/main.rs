@@ -16,3 +16,5 @@ mod ingest;
 
 mod architecture;
 mod tidy;
+mod readme;
+mod compose;
