@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use sapa::config::KEYS;
+use sapa::config::{KEYS, Key};
 
 use crate::support::files::root;
 
@@ -56,8 +56,10 @@ fn the_services_are_those_that_are_documented() {
 
 #[test]
 fn every_image_is_pinned() {
-    let images: Vec<String> =
-        compose().iter().filter_map(|it| it.trim().strip_prefix("image: ").map(str::to_owned)).collect();
+    let images: Vec<String> = compose()
+        .iter()
+        .filter_map(|it| it.trim().strip_prefix("image: ").map(str::to_owned))
+        .collect();
     assert_eq!(images, ["nats:2.15-alpine", "postgres:18-alpine", "sapa:local", "sapa:local"]);
     let stages = lines("crates/sapa/Dockerfile");
     let stages: Vec<&str> = stages.iter().filter_map(|it| it.strip_prefix("FROM ")).collect();
@@ -88,11 +90,14 @@ fn no_secret_stands_in_the_file() {
     let lines = compose();
     let secrets: Vec<&String> = lines
         .iter()
-        .filter(|it| ["PASSWORD", "TOKEN", "--auth", "postgres://"].iter().any(|word| it.contains(word)))
+        .filter(|it| {
+            ["PASSWORD", "TOKEN", "--auth", "postgres://"].iter().any(|word| it.contains(word))
+        })
         .collect();
     assert!(5 <= secrets.len());
     for it in secrets {
-        let asked = it.contains("${POSTGRES_PASSWORD:?set it}") || it.contains("${NATS_TOKEN:?set it}");
+        let asked =
+            it.contains("${POSTGRES_PASSWORD:?set it}") || it.contains("${NATS_TOKEN:?set it}");
         assert!(asked, "must come from outside and must be set: {it}");
     }
 }
@@ -118,19 +123,25 @@ fn what_keeps_running_is_asked_whether_it_is_well_and_outlives_its_container() {
         assert!(says(&own, "restart: unless-stopped"), "{name}");
         assert!(own.iter().any(|it| it.trim().starts_with(&format!("- {name}:/"))), "{name}");
     }
-    assert_eq!(names(&compose(), "volumes:"), ["nats", "postgres", "sapa"].map(str::to_owned).into());
+    assert_eq!(
+        names(&compose(), "volumes:"),
+        ["nats", "postgres", "sapa"].map(str::to_owned).into()
+    );
 }
 
 #[test]
 fn sapa_starts_when_what_it_stands_on_is_ready() {
     let own = below(&service("sapa"), "    depends_on:");
     let own: Vec<&str> = own.iter().map(|it| it.trim()).collect();
-    assert_eq!(own, [
-        "postgres:",
-        "condition: service_healthy",
-        "setup:",
-        "condition: service_completed_successfully",
-    ]);
+    assert_eq!(
+        own,
+        [
+            "postgres:",
+            "condition: service_healthy",
+            "setup:",
+            "condition: service_completed_successfully",
+        ]
+    );
     let setup = below(&service("setup"), "    depends_on:");
     let setup: Vec<&str> = setup.iter().map(|it| it.trim()).collect();
     assert_eq!(setup, ["nats:", "condition: service_healthy"]);
@@ -138,13 +149,14 @@ fn sapa_starts_when_what_it_stands_on_is_ready() {
 
 #[test]
 fn every_setting_is_one_of_ours() {
-    let known: BTreeSet<String> = KEYS.iter().map(|it| it.variable()).collect();
+    let known: BTreeSet<String> = KEYS.iter().map(Key::variable).collect();
     let mut found = BTreeSet::new();
     for path in ["docker-compose.yml", "crates/sapa/Dockerfile"] {
         let text = text(path);
         for (at, _) in text.match_indices("SAPA_") {
             let rest = &text[at..];
-            let end = rest.find(|it: char| !it.is_ascii_uppercase() && it != '_').unwrap_or(rest.len());
+            let end =
+                rest.find(|it: char| !it.is_ascii_uppercase() && it != '_').unwrap_or(rest.len());
             found.insert(rest[..end].to_owned());
         }
     }
@@ -159,9 +171,9 @@ fn every_setting_is_one_of_ours() {
 fn the_image_runs_as_nobody_and_can_be_asked_whether_it_is_well() {
     let lines = lines("crates/sapa/Dockerfile");
     assert!(says(&lines, "USER 65532:65532"));
-    let asked = lines.iter().any(|it| {
-        it.starts_with("HEALTHCHECK ") && it.ends_with("CMD [\"/sapa\", \"health\"]")
-    });
+    let asked = lines
+        .iter()
+        .any(|it| it.starts_with("HEALTHCHECK ") && it.ends_with("CMD [\"/sapa\", \"health\"]"));
     assert!(asked);
     assert!(says(&lines, "ENTRYPOINT [\"/sapa\"]"));
 }
