@@ -49,7 +49,7 @@ impl Session {
         let loud = Loudness { quiet: globals.quiet, verbose: globals.verbose };
         let is_default = config.origin("log.level") == Some(&crate::config::Origin::Default);
         let level =
-            if profile == Profile::CommandLine && is_default { "warn" } else { &config.log_level };
+            if profile != Profile::Service && is_default { "warn" } else { &config.log_level };
         telemetry::start(level, &config.log_format, !no_color, loud)?;
         let output = Output {
             format: Output::format_of(globals.output, globals.json),

@@ -51,11 +51,14 @@ async fn managed(config: &Config, with_token: bool) -> Result<Broker, Failure> {
     let program =
         tokio::task::spawn_blocking(move || locate(&search)).await.map_err(Failure::internal)??;
     let token = if with_token { Some(super::first::nats_token(&config.data_dir)?) } else { None };
+    // The server runs inside its own folder.
+    let folder = std::path::absolute(&config.data_dir)
+        .map_err(|error| Failure::file("find", &config.data_dir, &error))?;
     let options = NatsOptions {
         port: PortChoice::Fixed(config.nats.managed_port),
         token: token.clone(),
         guard: Guard::default(),
-        ..NatsOptions::new(&config.data_dir)
+        ..NatsOptions::new(folder)
     };
     let server = NatsServer::start(&program, options).await?;
     tracing::info!(url = %server.url(), program = %program.display(), "nats-server started");
