@@ -16,3 +16,5 @@ mod delivery;
 
 mod architecture;
 mod tidy;
+mod readme;
+mod compose;
