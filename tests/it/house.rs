@@ -13,9 +13,9 @@ use projections::agenda::Queue;
 use projections::{Holder, Runner, Snapshot, Views, keeper, runner};
 use reactions::Reactor;
 use serde_json::{Value, json};
-use store::{Appended, Appender, Bell, Log, Writer, on_tx};
 use store::db::Place;
 use store::sql::SqlTime;
+use store::{Appended, Appender, Bell, Log, Writer, on_tx};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -93,7 +93,8 @@ impl House {
     pub async fn event(&self, mut event: Value, kind: &str) -> Appended {
         let members = event.as_object_mut().unwrap();
         let direction = kind.parse::<events::kind::Kind>().unwrap().direction();
-        let actor = if direction == events::kind::Direction::In { "customer" } else { "staff/dewi" };
+        let actor =
+            if direction == events::kind::Direction::In { "customer" } else { "staff/dewi" };
         for (name, value) in [
             ("specversion", "1.0"),
             ("source", "/test"),
@@ -230,5 +231,7 @@ impl House {
 pub fn local(value: &Value) -> String {
     let Some(text) = value.as_str() else { return value.to_string() };
     let at: Timestamp = text.parse().unwrap();
-    at.to_zoned(jiff::tz::TimeZone::get("Asia/Jakarta").unwrap()).strftime("%Y-%m-%d %H:%M").to_string()
+    at.to_zoned(jiff::tz::TimeZone::get("Asia/Jakarta").unwrap())
+        .strftime("%Y-%m-%d %H:%M")
+        .to_string()
 }

@@ -9,7 +9,9 @@ use serde_json::{Map, Value};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::cloudevents::{Sender, media_type};
-use crate::envelope::{Attributes, CLOCK_SUSPECT_AFTER, Channel, FUTURE_MAX, LATE_AFTER, OLD_DAYS_MAX, Warning};
+use crate::envelope::{
+    Attributes, CLOCK_SUSPECT_AFTER, Channel, FUTURE_MAX, LATE_AFTER, OLD_DAYS_MAX, Warning,
+};
 use crate::id::{
     Actor, CustomerId, EventId, EventRef, IdError, Source, looks_like_a_mobile_number,
 };

@@ -115,7 +115,7 @@ fn check(
 ) -> Result<Incoming, Box<Problem>> {
     let event_id = members.get("id").and_then(Value::as_str).map(str::to_owned);
     let named = |mut problem: Box<Problem>| {
-        problem.event_id = event_id.clone();
+        problem.event_id.clone_from(&event_id);
         problem
     };
     let mut envelope = attributes::read(members, sender).map_err(named)?;

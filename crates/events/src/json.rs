@@ -1,6 +1,6 @@
 //! JSON as strangers send it: read once, with every limit checked on the way.
 //!
-//! serde_json alone keeps the last of two equal keys, turns `-0` and 2^64 into floats and stops only
+//! `serde_json` alone keeps the last of two equal keys, turns `-0` and 2^64 into floats and stops only
 //! at depth 128. This reader refuses duplicate keys, depth over [`DEPTH_MAX`], more than
 //! [`MEMBERS_MAX`] members, [`ELEMENTS_MAX`] elements or [`VALUES_MAX`] values, text after the
 //! document, a byte-order mark and bytes that are not UTF-8. Long strings, NUL characters and
@@ -131,7 +131,8 @@ pub fn text(bytes: &[u8]) -> Result<&str, JsonFault> {
     if text.trim_ascii().is_empty() { Err(JsonFault::Empty) } else { Ok(text) }
 }
 
-/// What serde_json says, in the words of the catalogue.
+/// What `serde_json` says, in the words of the catalogue.
+#[must_use]
 pub fn syntax(error: &serde_json::Error) -> JsonFault {
     let (line, column) = (error.line(), error.column());
     let said = error.to_string();
@@ -189,12 +190,12 @@ impl Seed<'_> {
         E::custom("refused")
     }
 
-    fn inexact<E>(&self, value: Value) -> Result<Value, E> {
+    fn inexact(&self, value: Value) -> Value {
         self.notes.borrow_mut().inexact.push(self.path.to_string());
-        Ok(value)
+        value
     }
 
-    fn string<E>(&self, text: &str) {
+    fn string(&self, text: &str) {
         // Bytes are never fewer than characters, so most strings are not counted.
         let chars = if text.len() > STRING_CHARS_MAX { text.chars().count() } else { 0 };
         if chars > STRING_CHARS_MAX {
@@ -248,24 +249,24 @@ impl<'de> Visitor<'de> for Seed<'_> {
     }
 
     fn visit_i64<E>(self, it: i64) -> Result<Value, E> {
-        if it < -INTEGER_MAX { self.inexact(it.into()) } else { Ok(it.into()) }
+        Ok(if it < -INTEGER_MAX { self.inexact(it.into()) } else { it.into() })
     }
 
     fn visit_u64<E>(self, it: u64) -> Result<Value, E> {
-        if INTEGER_MAX.unsigned_abs() < it { self.inexact(it.into()) } else { Ok(it.into()) }
+        Ok(if INTEGER_MAX.unsigned_abs() < it { self.inexact(it.into()) } else { it.into() })
     }
 
     fn visit_f64<E>(self, it: f64) -> Result<Value, E> {
-        self.inexact(it.into())
+        Ok(self.inexact(it.into()))
     }
 
     fn visit_str<E>(self, it: &str) -> Result<Value, E> {
-        self.string::<E>(it);
+        self.string(it);
         Ok(Value::String(it.to_owned()))
     }
 
     fn visit_string<E>(self, it: String) -> Result<Value, E> {
-        self.string::<E>(&it);
+        self.string(&it);
         Ok(Value::String(it))
     }
 

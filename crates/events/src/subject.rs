@@ -11,7 +11,7 @@ use crate::kind::Kind;
 
 /// Everything that this system's subjects begin with.
 pub const ROOT: &str = "sapa.v1";
-/// What SAPA_OUT holds, as one filter: the relay's fence.
+/// What `SAPA_OUT` holds, as one filter: the relay's fence.
 pub const ALL: &str = "sapa.v1.>";
 /// What publishers may publish to.
 pub const IN_FILTER: &str = "sapa.v1.*.in.*.*";

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use async_nats::HeaderMap;
 use events::cloudevents::{self, Sender};
 use events::envelope::{Incoming, Provenance};
-use events::id::{EventId, Ident, Source, Tenant};
+use events::id::{EventId, Source, Tenant};
 use events::problem::{Code, Problem};
 use events::subject::Ingress;
 use jiff::Timestamp;
@@ -36,8 +36,6 @@ pub struct TenantSettings {
     pub external_venues: Vec<String>,
     /// Whoever may publish here may also send decision kinds and old dates.
     pub may_import: bool,
-    /// On subjects that the server stamps: which sources each publisher may send as.
-    pub publishers: BTreeMap<Ident, Vec<Source>>,
 }
 
 /// The tenants there are. Replaced as a whole; a chunk of messages sees one state of it.
@@ -86,16 +84,12 @@ pub fn decode(raw: &Raw<'_>, tenants: &Tenants, now: Timestamp) -> Result<Incomi
         Ok(it) => it,
         Err(problem) => return Err(refused(problem, tenant, None, raw.body)),
     };
-    // On a stamped subject the publisher is proven; one that nobody configured may send as nobody.
-    let sources = route
-        .publisher
-        .as_ref()
-        .map(|it| settings.publishers.get(it).map(Vec::as_slice).unwrap_or_default());
     let sender = Sender {
         tenant: &route.tenant,
         now,
         may_import: settings.may_import,
-        sources,
+        // On a stamped subject the validator itself holds the source against the publisher.
+        sources: None,
         route: Some(&route),
         key: &settings.fingerprint_key,
         refuse_unknown_fields: settings.refuse_unknown_fields,
@@ -320,9 +314,7 @@ mod tests {
     }
 
     fn read(subject: &str, headers: &HeaderMap, body: &str) -> Result<Incoming, Refused> {
-        let publishers =
-            BTreeMap::from([("pms".parse().unwrap(), vec!["/hotel/front-desk".parse().unwrap()])]);
-        let settings = TenantSettings { publishers, ..TenantSettings::default() };
+        let settings = TenantSettings::default();
         let tenants = Arc::new(BTreeMap::from([("main".parse().unwrap(), settings)]));
         let provenance = Provenance { incarnation: Timestamp::UNIX_EPOCH, sequence: 9 };
         let raw = Raw { subject, headers: Some(headers), body: body.as_bytes(), provenance };
@@ -396,7 +388,7 @@ mod tests {
         assert_eq!(refused.tenant.unwrap().as_str(), "nobody");
         assert_eq!(code("sapa.v1.main.in.interaction.*", &none, &body), "bad_id");
         assert_eq!(read("sapa.v1.M.in.a.b", &none, &body).unwrap_err().tenant, None);
-        assert!(read("sapa.v1.main.from.pms.interaction.contacted", &none, &body).is_ok());
+        assert!(read("sapa.v1.main.from.hotel.interaction.contacted", &none, &body).is_ok());
         let stranger = "sapa.v1.main.from.crs.interaction.contacted";
         assert_eq!(code(stranger, &none, &body), "source_forbidden");
         assert_eq!(code("sapa.v1.main.in.booking.requested", &none, &body), "subject_mismatch");

@@ -73,7 +73,8 @@ pub fn appointments(
         add(Queue::Promise, due.at, "");
     }
     if holder.as_customer().is_some()
-        && let Some(change) = loyalty::due::next_change(&dossier.loyalty, rules.history, &rules.active.calendar)
+        && let Some(change) =
+            loyalty::due::next_change(&dossier.loyalty, rules.history, &rules.active.calendar)
     {
         add(Queue::Loyalty, change.at, "");
     }
@@ -147,7 +148,10 @@ pub async fn due(
             .fetch_all(conn)
             .await?
     });
-    found.into_iter().map(|(holder, tenant)| Ok((parsed(&tenant)?, Holder::stored(&holder)))).collect()
+    found
+        .into_iter()
+        .map(|(holder, tenant)| Ok((parsed(&tenant)?, Holder::stored(&holder))))
+        .collect()
 }
 
 /// The teams for which imported silences wait.

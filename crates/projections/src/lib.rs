@@ -5,22 +5,22 @@
 //! same position. What the folds remember of one customer is one [`Dossier`]; the tables beside it
 //! exist only to be asked. Nothing here appends to the log, sends anything, or knows what time it is.
 
-pub mod entry;
-pub mod timeline;
+pub mod agenda;
+pub mod alerts;
 pub mod card;
+pub mod dossier;
+pub mod entry;
+pub mod keeper;
 pub mod loyalty;
 pub mod neglect;
-pub mod promises;
-pub mod alerts;
-pub mod policies;
-pub mod dossier;
-pub mod agenda;
-pub mod runner;
-pub mod keeper;
-pub mod rebuild;
 pub mod parked;
-pub mod views;
+pub mod policies;
+pub mod promises;
+pub mod rebuild;
 mod rows;
+pub mod runner;
+pub mod timeline;
+pub mod views;
 
 pub use dossier::{Dossier, Holder};
 pub use entry::Entry;

@@ -102,13 +102,34 @@ async fn catch_up(runner: &mut Runner) -> Result<(), RunError> {
 
 /// The tables of the read models, each with its rows in the order of their keys as one text.
 const TABLES: [(&str, &str); 12] = [
-    ("dossiers", "SELECT holder || '|' || tenant || '|' || dossier FROM dossiers ORDER BY holder, tenant"),
-    ("agenda", "SELECT holder || '|' || tenant || '|' || queue || '|' || CAST(act_at AS TEXT) || '|' || team FROM agenda ORDER BY holder, queue, tenant"),
-    ("voids", "SELECT event_id || '|' || source || '|' || tenant || '|' || by_event_id || '|' || by_source FROM voids ORDER BY event_id, source, tenant, position"),
-    ("policies", "SELECT name || '|' || tenant || '|' || CAST(version AS TEXT) || '|' || body || '|' || CAST(active AS TEXT) FROM policies ORDER BY position, tenant"),
-    ("clocks", "SELECT holder || '|' || tenant || '|' || clock || '|' || tier || '|' || coalesce(owner, '') || '|' || coalesce(team, '') || '|' || CAST(days AS TEXT) || first || last || CAST(rhythm_days AS TEXT) || CAST(warn_at AS TEXT) || CAST(due_at AS TEXT) || coalesce(CAST(suspended_until AS TEXT), '') || CAST(effective_due_at AS TEXT) || CAST(muted AS TEXT) || CAST(resting AS TEXT) || because FROM clocks ORDER BY holder, clock, tenant"),
-    ("obligations", "SELECT holder || '|' || tenant || '|' || obligation || '|' || opened_by || CAST(opened_at AS TEXT) || coalesce(about, '') || coalesce(CAST(due_at AS TEXT), '') || coalesce(CAST(warn_at AS TEXT), '') || CAST(paused AS TEXT) || coalesce(covered_by, '') || coalesce(owner, '') || coalesce(closed_by, '') FROM obligations ORDER BY holder, opened_by, obligation, tenant"),
-    ("alerts", "SELECT alert || '|' || tenant || '|' || holder || '|' || status || CAST(fair_at AS TEXT) || body FROM alerts ORDER BY alert, tenant"),
+    (
+        "dossiers",
+        "SELECT holder || '|' || tenant || '|' || dossier FROM dossiers ORDER BY holder, tenant",
+    ),
+    (
+        "agenda",
+        "SELECT holder || '|' || tenant || '|' || queue || '|' || CAST(act_at AS TEXT) || '|' || team FROM agenda ORDER BY holder, queue, tenant",
+    ),
+    (
+        "voids",
+        "SELECT event_id || '|' || source || '|' || tenant || '|' || by_event_id || '|' || by_source FROM voids ORDER BY event_id, source, tenant, position",
+    ),
+    (
+        "policies",
+        "SELECT name || '|' || tenant || '|' || CAST(version AS TEXT) || '|' || body || '|' || CAST(active AS TEXT) FROM policies ORDER BY position, tenant",
+    ),
+    (
+        "clocks",
+        "SELECT holder || '|' || tenant || '|' || clock || '|' || tier || '|' || coalesce(owner, '') || '|' || coalesce(team, '') || '|' || CAST(days AS TEXT) || first || last || CAST(rhythm_days AS TEXT) || CAST(warn_at AS TEXT) || CAST(due_at AS TEXT) || coalesce(CAST(suspended_until AS TEXT), '') || CAST(effective_due_at AS TEXT) || CAST(muted AS TEXT) || CAST(resting AS TEXT) || because FROM clocks ORDER BY holder, clock, tenant",
+    ),
+    (
+        "obligations",
+        "SELECT holder || '|' || tenant || '|' || obligation || '|' || opened_by || CAST(opened_at AS TEXT) || coalesce(about, '') || coalesce(CAST(due_at AS TEXT), '') || coalesce(CAST(warn_at AS TEXT), '') || CAST(paused AS TEXT) || coalesce(covered_by, '') || coalesce(owner, '') || coalesce(closed_by, '') FROM obligations ORDER BY holder, opened_by, obligation, tenant",
+    ),
+    (
+        "alerts",
+        "SELECT alert || '|' || tenant || '|' || holder || '|' || status || CAST(fair_at AS TEXT) || body FROM alerts ORDER BY alert, tenant",
+    ),
     ("timeline", timeline_text()),
     ("cards", cards_text()),
     ("identifiers", identifiers_text()),
@@ -166,7 +187,7 @@ pub async fn hashes_in(tx: &mut Tx) -> Result<Vec<(&'static str, i64, String)>, 
                 rows += 1;
             }
         });
-        let hex: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let hex = data_encoding::HEXLOWER.encode(&hash.finalize());
         hashes.push((table, rows, hex));
     }
     Ok(hashes)

@@ -59,7 +59,9 @@ pub enum RunError {
     #[error("the log cannot be read: {0}")]
     Log(#[from] ReadError),
     /// The log is shorter than the read models, or another event stands where they left off.
-    #[error("log rollback: the read models stand at {position}, where the log holds another event. Run `sapa recover`.")]
+    #[error(
+        "log rollback: the read models stand at {position}, where the log holds another event. Run `sapa recover`."
+    )]
     Rollback {
         /// Where the read models stand.
         position: i64,
@@ -105,7 +107,7 @@ impl Runner {
             .map_err(|error| RunError::Unavailable(sqlx::Error::Migrate(Box::new(error))))?;
         let mut tx = db.begin_write().await?;
         checkpoint::claim(&mut tx, CHECKPOINT, epoch).await?;
-        let book = Book::stored(policy_table::load(&mut tx).await?);
+        let book = Book::stored(&policy_table::load(&mut tx).await?);
         let stored = parked::load(&mut tx).await?;
         let has_voids = any_voids(&mut tx).await?;
         tx.commit().await?;
@@ -190,7 +192,9 @@ impl Runner {
         let book = self.book.clone();
         let outcome = self.fold_page(&mut tx, &page).await;
         let outcome = match outcome {
-            Ok(()) => checkpoint::advance(&mut tx, CHECKPOINT, &self.at, &to).await.map_err(Into::into),
+            Ok(()) => {
+                checkpoint::advance(&mut tx, CHECKPOINT, &self.at, &to).await.map_err(Into::into)
+            }
             Err(error) => Err(error),
         };
         if let Err(error) = outcome {
@@ -212,9 +216,8 @@ impl Runner {
         while let Some(first) = rest.first() {
             self.take_hold(tx, first.recorded_at, first.position - 1).await?;
             let next = self.book.next_effective();
-            let cut = rest.iter().skip(1).position(|it| {
-                next.is_some_and(|at| at <= it.recorded_at)
-            });
+            let cut =
+                rest.iter().skip(1).position(|it| next.is_some_and(|at| at <= it.recorded_at));
             // A policy that is published ends its segment: the next event may already feel it.
             let publishes = rest.iter().position(|it| it.kind.topic() == "policy");
             let end = [cut.map(|it| it + 1), publishes.map(|it| it + 1)]
@@ -397,7 +400,8 @@ impl Runner {
             for customer in &customers {
                 let key = (tenant.clone(), Holder::customer(customer));
                 let own = own.remove(customer).unwrap_or_default();
-                let skipped = |it: &&Recorded| !self.skipped.contains(&(tenant.clone(), it.position));
+                let skipped =
+                    |it: &&Recorded| !self.skipped.contains(&(tenant.clone(), it.position));
                 let own: Vec<&Recorded> = own.into_iter().filter(skipped).collect();
                 work.start_over(&key, own, &voided, &policies);
             }
@@ -412,8 +416,7 @@ impl Runner {
             let holders = holders_after(tx, tenant, &after).await?;
             let Some(last) = holders.last() else { return Ok(()) };
             after = last.as_str().to_owned();
-            let keys: BTreeSet<Key> =
-                holders.into_iter().map(|it| (tenant.clone(), it)).collect();
+            let keys: BTreeSet<Key> = holders.into_iter().map(|it| (tenant.clone(), it)).collect();
             let mut work = Work { dossiers: load_dossiers(tx, &keys).await?, ..Work::default() };
             work.known = keys.clone();
             work.touched = keys.clone();
@@ -444,13 +447,21 @@ impl Runner {
         let mut appointments = Vec::new();
         for (key, dossier, rules) in &touched {
             let policies = rules.active;
-            clocks.extend(neglect::table::clocks(&dossier.neglect, policies).into_iter().map(|it| (*key, it)));
-            obligations.extend(
-                neglect::table::obligations(&dossier.neglect, policies).into_iter().map(|it| (*key, it)),
+            clocks.extend(
+                neglect::table::clocks(&dossier.neglect, policies).into_iter().map(|it| (*key, it)),
             );
-            rings.extend(alerts::table::rows_of(&dossier.alerts, policies).into_iter().map(|it| (*key, it)));
+            obligations.extend(
+                neglect::table::obligations(&dossier.neglect, policies)
+                    .into_iter()
+                    .map(|it| (*key, it)),
+            );
+            rings.extend(
+                alerts::table::rows_of(&dossier.alerts, policies).into_iter().map(|it| (*key, it)),
+            );
             appointments.extend(
-                agenda::appointments(&key.0, &key.1, dossier, rules).into_iter().map(|it| (*key, it)),
+                agenda::appointments(&key.0, &key.1, dossier, rules)
+                    .into_iter()
+                    .map(|it| (*key, it)),
             );
         }
         neglect::table::replace_clocks(tx, &known, &clocks).await?;
@@ -531,7 +542,14 @@ impl Work {
         }
         let entry = Entry { event, fact, day: policies.calendar.local_date(event.occurred_at) };
         if key.1.as_customer().is_some() {
-            let row = timeline::fold::row(&dossier.timeline, &key.1, &entry, policies, false, voided_by.cloned());
+            let row = timeline::fold::row(
+                &dossier.timeline,
+                &key.1,
+                &entry,
+                policies,
+                false,
+                voided_by.cloned(),
+            );
             self.timeline.push(row);
         }
         if voided_by.is_none() {
@@ -608,11 +626,8 @@ pub async fn load_dossiers(
             query.build_query_as().persistent(false).fetch_all(conn).await?
         });
         for (holder, tenant, text) in stored {
-            let corrupt = |column| ReadError::Corrupt {
-                table: "dossiers",
-                column,
-                key: holder.clone(),
-            };
+            let corrupt =
+                |column| ReadError::Corrupt { table: "dossiers", column, key: holder.clone() };
             let dossier = serde_json::from_str(&text).map_err(|_| corrupt("dossier"))?;
             let tenant = tenant.parse().map_err(|_| corrupt("tenant"))?;
             found.insert((tenant, Holder::stored(&holder)), dossier);
@@ -622,8 +637,7 @@ pub async fn load_dossiers(
 }
 
 const UPSERT_HEAD: &str = "INSERT INTO dossiers (holder, tenant, dossier) ";
-const UPSERT_TAIL: &str =
-    " ON CONFLICT (holder, tenant) DO UPDATE SET dossier = excluded.dossier";
+const UPSERT_TAIL: &str = " ON CONFLICT (holder, tenant) DO UPDATE SET dossier = excluded.dossier";
 
 async fn upsert_dossiers(
     tx: &mut Tx,

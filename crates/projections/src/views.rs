@@ -168,7 +168,7 @@ impl Views {
                 return Ok(cached.policies.clone());
             }
         }
-        let book = Book::stored(policy_table::load(tx).await?);
+        let book = Book::stored(&policy_table::load(tx).await?);
         let policies = Arc::new(book.histories().clone());
         let cached = Cached { generation, newest, count, policies: policies.clone() };
         *self.cached.lock().expect("no holder of this lock can panic") = cached;
@@ -207,10 +207,9 @@ async fn open(place: &Place, generation: i64, reads_max: u32) -> Result<Live, Op
 fn unreadable(error: ReadError) -> OpenError {
     match error {
         ReadError::Unavailable(error) => OpenError::Check(error),
-        other => OpenError::Unsafe {
-            found: other.to_string(),
-            remedy: "Run `sapa doctor`.".to_owned(),
-        },
+        other => {
+            OpenError::Unsafe { found: other.to_string(), remedy: "Run `sapa doctor`.".to_owned() }
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! An event that Sapa wants to append, before the validator has seen it.
 
-use events::envelope::OLD_DAYS_MAX;
 use events::cloudevents::{self, Sender};
 use events::envelope::Incoming;
+use events::envelope::OLD_DAYS_MAX;
 use events::id::{CustomerId, EventId, EventRef, Tenant};
 use events::kind::Kind;
 use events::problem::Problem;
@@ -73,7 +73,8 @@ impl Draft {
         key: &[u8],
         now: Timestamp,
     ) -> Result<Incoming, Box<Problem>> {
-        let old = SignedDuration::from_hours(24 * (OLD_DAYS_MAX - 1)) < now.duration_since(self.time);
+        let old =
+            SignedDuration::from_hours(24 * (OLD_DAYS_MAX - 1)) < now.duration_since(self.time);
         let mut attributes = Map::new();
         let mut set = |name: &str, value: Value| attributes.insert(name.to_owned(), value);
         set("specversion", "1.0".into());

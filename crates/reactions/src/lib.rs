@@ -6,11 +6,11 @@
 //! computed from what an event is about, so deciding twice appends nothing the second time. Nothing
 //! here writes a read model or sends anything.
 
-pub mod draft;
-pub mod command;
-pub mod promise;
-pub mod loyalty;
 pub mod alert;
+pub mod command;
+pub mod draft;
+pub mod loyalty;
+pub mod promise;
 pub mod reactor;
 
 pub use draft::Draft;

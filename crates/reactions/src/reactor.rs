@@ -12,8 +12,8 @@ use jiff::Timestamp;
 use projections::agenda::{self, Queue};
 use projections::alerts::fold::ration_day;
 use projections::{Dossier, Holder, Key, Snapshot, Views, alerts, runner};
-use store::error::{AppendError, ReadError};
 use store::Appender;
+use store::error::{AppendError, ReadError};
 use tokio_util::sync::CancellationToken;
 
 use crate::draft::Draft;
@@ -78,7 +78,9 @@ impl Reactor {
             match self.tick(self.views.clock().now()).await {
                 Ok(Ticked { appended: 1.., .. }) => continue,
                 Ok(_) => {}
-                Err(error) => tracing::warn!(error = %error, "tick failed; the next one tries again"),
+                Err(error) => {
+                    tracing::warn!(error = %error, "tick failed; the next one tries again")
+                }
             }
             tokio::select! {
                 () = rung => (),

@@ -43,13 +43,23 @@ pub enum Format {
 
 /// What every command understands.
 #[derive(Clone, Debug, Default, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line are bools")]
 #[command(next_help_heading = "Global options")]
 pub struct Globals {
-    /// The server to ask [default: http://127.0.0.1:7272]
-    #[arg(long, global = true, value_name = "URL")]
+    /// The server to ask
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        help = "The server to ask [default: http://127.0.0.1:7272]"
+    )]
     pub server: Option<String>,
-    /// The API key; otherwise SAPA_KEY, SAPA_KEY_FILE, or admin.key of a local server
-    #[arg(long, global = true)]
+    /// The API key
+    #[arg(
+        long,
+        global = true,
+        help = "The API key; otherwise SAPA_KEY, SAPA_KEY_FILE, or admin.key of a local server"
+    )]
     pub key: Option<String>,
     /// The NATS server
     #[arg(long, global = true, value_name = "URL")]

@@ -37,7 +37,11 @@ impl Call {
     /// A question with nothing but an address; `segments` are encoded.
     #[must_use]
     pub fn new(method: Method, segments: &[&str]) -> Self {
-        let path: String = segments.iter().map(|it| format!("/{}", encoded(it))).collect();
+        let mut path = String::new();
+        for it in segments {
+            path.push('/');
+            path.push_str(&encoded(it));
+        }
         Self { method, path, query: Vec::new(), body: None, columns: &[] }
     }
 

@@ -141,6 +141,7 @@ pub enum NatsMode {
 
 /// `nats.*`
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "settings that are yes or no")]
 pub struct Nats {
     /// Which broker, `auto` decided.
     pub mode: NatsMode,

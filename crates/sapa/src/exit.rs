@@ -117,6 +117,7 @@ impl Failure {
     }
 
     /// A file that cannot be read or written.
+    #[must_use]
     pub fn file(what: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
         Self::new(
             Exit::Invalid,

@@ -64,11 +64,10 @@ impl Output {
     pub fn value(&self, value: &Value, columns: &[&str]) -> Result<(), Failure> {
         let items = value.get("items").and_then(Value::as_array).or_else(|| value.as_array());
         match (self.format, items) {
-            (Format::Json, _) => self.bytes(value.to_string().as_bytes()),
             (Format::Jsonl, Some(items)) => {
                 items.iter().try_for_each(|it| self.bytes(it.to_string().as_bytes()))
             }
-            (Format::Jsonl, None) => self.bytes(value.to_string().as_bytes()),
+            (Format::Json, _) | (Format::Jsonl, None) => self.bytes(value.to_string().as_bytes()),
             (Format::Csv, _) => {
                 self.csv(items.map_or(std::slice::from_ref(value), |it| it), columns)
             }

@@ -101,12 +101,7 @@ struct Cause {
 
 /// Everything that is or will be due about a customer's alerts, as facts and policies stand.
 #[must_use]
-pub fn dues(
-    tenant: &Tenant,
-    holder: &Holder,
-    dossier: &Dossier,
-    policies: &Policies,
-) -> Vec<Due> {
+pub fn dues(tenant: &Tenant, holder: &Holder, dossier: &Dossier, policies: &Policies) -> Vec<Due> {
     let customer = holder.as_customer();
     let mut dues = Vec::new();
     for cause in causes(dossier, policies) {
@@ -118,8 +113,9 @@ pub fn dues(
     for (id, alert) in &dossier.alerts.alerts {
         let what = if is_mistaken(alert, dossier, policies) {
             // A fact recorded after the alert says so; the alert's own event is never that fact.
-            (alert.status != Status::Withdrawn)
-                .then(|| (now.max(alert.since), What::Withdraw { because: evidence(dossier, alert) }))
+            (alert.status != Status::Withdrawn).then(|| {
+                (now.max(alert.since), What::Withdraw { because: evidence(dossier, alert) })
+            })
         } else if alert.status.is_open() {
             Some(next(id, alert, dossier, policies))
         } else {
@@ -237,9 +233,8 @@ fn responsible<'p>(dossier: &Dossier, policies: &'p Policies) -> (Slug, &'p str)
 /// A late, voiding or merging fact shows that it was not overdue at its time.
 fn is_mistaken(alert: &Alert, dossier: &Dossier, policies: &Policies) -> bool {
     match &alert.basis {
-        Basis::Silence(None) => true,
         Basis::Silence(Some(inputs)) => alert.due_at < inputs.clock(policies).effective_due_at,
-        Basis::Owe { episode: None } => true,
+        Basis::Silence(None) | Basis::Owe { episode: None } => true,
         Basis::Owe { episode: Some(episode) } => {
             let own = dossier.neglect.obligations.iter().find(|it| it.episode() == *episode);
             // Closed by something that happened in time, whenever it was recorded.
@@ -265,12 +260,7 @@ fn evidence(dossier: &Dossier, alert: &Alert) -> Vec<EventRef> {
 }
 
 /// What happens to an open alert next.
-fn next(
-    id: &Ident,
-    alert: &Alert,
-    dossier: &Dossier,
-    policies: &Policies,
-) -> (Timestamp, What) {
+fn next(id: &Ident, alert: &Alert, dossier: &Dossier, policies: &Policies) -> (Timestamp, What) {
     let stopped = match &alert.basis {
         Basis::Owe { episode: Some(episode) } => {
             let own = dossier.neglect.obligations.iter().find(|it| it.episode() == *episode);

@@ -61,11 +61,8 @@ pub struct Found {
 impl TryFrom<Row> for Found {
     type Error = ReadError;
     fn try_from(row: Row) -> Result<Self, ReadError> {
-        let corrupt = |column| ReadError::Corrupt {
-            table: "alerts",
-            column,
-            key: row.alert.clone(),
-        };
+        let corrupt =
+            |column| ReadError::Corrupt { table: "alerts", column, key: row.alert.clone() };
         Ok(Self {
             id: row.alert.parse().map_err(|_| corrupt("alert"))?,
             holder: Holder::stored(&row.holder),

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use events::fact::customer::IdKind;
 use events::fact::to_e164;
+use events::id::{Ident, Slug};
 use jiff::Timestamp;
 use serde_json::json;
 use sqlx::QueryBuilder;
@@ -11,7 +12,7 @@ use store::sql::{ROWS_PER_STATEMENT_MAX, SqlTime};
 use store::{Tx, on_tx};
 use unicode_normalization::UnicodeNormalization as _;
 
-use super::fold::State;
+use super::fold::{Move, State};
 use crate::dossier::{Dossier, Holder};
 use crate::policies::Rules;
 use crate::rows::{self, Key};
@@ -68,15 +69,15 @@ async fn insert_cards(tx: &mut Tx, cards: &[(&Key, &State)]) -> Result<(), sqlx:
         on_tx!(tx, conn => {
             QueryBuilder::new(INSERT_CARDS_HEAD)
                 .push_values(chunk, |mut row, ((tenant, holder), it)| {
-                    let last = |it: Option<&super::fold::Move>| {
+                    let last = |it: Option<&Move>| {
                         SqlTime(it.map_or(Timestamp::UNIX_EPOCH, |it| it.at))
                     };
                     row.push_bind(holder.as_str())
                         .push_bind(tenant.as_str())
                         .push_bind(name_key(it))
                         .push_bind(it.tier_name())
-                        .push_bind(it.owner.as_ref().map(|it| it.as_str()))
-                        .push_bind(it.team.as_ref().map(|it| it.as_str()))
+                        .push_bind(it.owner.as_ref().map(Ident::as_str))
+                        .push_bind(it.team.as_ref().map(Slug::as_str))
                         .push_bind(last(it.last_in.as_ref()))
                         .push_bind(last(it.last_out.as_ref()))
                         .push_bind(short(holder, it));
@@ -157,9 +158,8 @@ fn words_of(holder: &Holder, state: &State) -> BTreeSet<String> {
 
 /// The short card of a list, as JSON.
 fn short(holder: &Holder, it: &State) -> String {
-    let came =
-        |it: &super::fold::Move| json!({ "at": events::time::spell(it.at), "type": it.r#type });
-    let went = |it: &super::fold::Move| json!({ "at": events::time::spell(it.at), "type": it.r#type, "actor": it.actor });
+    let came = |it: &Move| json!({ "at": events::time::spell(it.at), "type": it.r#type });
+    let went = |it: &Move| json!({ "at": events::time::spell(it.at), "type": it.r#type, "actor": it.actor });
     json!({
         "customer": holder.as_str(),
         "name": it.name,

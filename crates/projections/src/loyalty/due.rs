@@ -4,9 +4,9 @@
 //! on its own date; once recorded, the same change is not asked for again; a tier that somebody
 //! decided holds until its date.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
-use events::calendar::Calendar;
+use events::calendar::{Calendar, add_days};
 use events::fact::loyalty::Cause;
 use events::id::EventRef;
 use events::policy::{Policies, PolicyHistory};
@@ -58,16 +58,27 @@ struct Start {
 pub fn next_change(state: &State, history: &PolicyHistory, calendar: &Calendar) -> Option<Change> {
     let start = start(state, calendar)?;
     let mut projected = None;
-    let mut moments = moments(state, history, calendar, &start).into_iter();
+    let mut moments = moments(state, history, calendar, &start);
     let mut cursor = start.day;
     loop {
         let policies = policies_on(history, cursor, calendar);
         let view = View::new(state, cursor, &policies, calendar);
-        if view.standing().tier_at(cursor) != start.tier {
+        let standing = view.standing();
+        if standing.tier_at(cursor) != start.tier {
             return Some(change_on(&view, &start, projected, history, calendar));
         }
-        projected = view.standing().next_change(cursor, start.tier);
-        let next = moments.next();
+        projected = standing.next_change(cursor, start.tier);
+        let quiet_until = match start.tier {
+            Tier::Prospect => cursor,
+            // Coming again makes nobody primary before the tenure is long enough,
+            Tier::Secondary => view
+                .counted()
+                .next()
+                .map_or(cursor, |(first, _)| add_days(first, policies.loyalty.primary.tenure_days)),
+            // and it never shortens what was earned before.
+            Tier::Primary => projected.map_or(Date::MAX, |(date, _)| date),
+        };
+        let next = next_moment(&mut moments, quiet_until);
         match (projected, next) {
             (Some((date, to)), next) if next.is_none_or(|next| date < next) => {
                 let at = calendar.start_of(date).max(start.floor);
@@ -77,6 +88,19 @@ pub fn next_change(state: &State, history: &PolicyHistory, calendar: &Calendar) 
             _ => return None,
         }
     }
+}
+
+/// The next date to look at: of visits in a row that can change nothing, only the last.
+fn next_moment(moments: &mut BTreeMap<Date, What>, quiet_until: Date) -> Option<Date> {
+    let (mut next, mut what) = moments.pop_first()?;
+    while what == What::Visit
+        && let Some(entry) = moments.first_entry()
+        && *entry.get() == What::Visit
+        && *entry.key() < quiet_until
+    {
+        (next, what) = entry.remove_entry();
+    }
+    Some(next)
 }
 
 fn start(state: &State, calendar: &Calendar) -> Option<Start> {
@@ -104,31 +128,43 @@ fn start(state: &State, calendar: &Calendar) -> Option<Start> {
     Some(start)
 }
 
+/// What happened on a date.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    /// Nothing but stays or sales.
+    Visit,
+    /// Anything else a tier may depend on.
+    Other,
+}
+
 /// The dates after the start on which something happened that a tier may depend on.
 fn moments(
     state: &State,
     history: &PolicyHistory,
     calendar: &Calendar,
     start: &Start,
-) -> BTreeSet<Date> {
-    let mut days: BTreeSet<Date> = state.days.range(start.day..).map(|(day, _)| *day).collect();
-    let returned = state.days.values().flatten().filter_map(|it| it.returned);
-    days.extend(returned.map(|it| it.day));
+) -> BTreeMap<Date, What> {
+    let visits = state.days.range(start.day..).map(|(day, _)| (*day, What::Visit));
+    let mut moments: BTreeMap<Date, What> = visits.collect();
+    let mut other = |day: Date| moments.insert(day, What::Other);
+    for it in state.days.values().flatten().filter_map(|it| it.returned) {
+        other(it.day);
+    }
     for span in &state.faults {
-        days.insert(span.from.day);
-        days.extend(span.to.map(|it| it.day));
+        other(span.from.day);
+        span.to.map(|it| other(it.day));
     }
     for refund in &state.refunds {
         let due = refund_due(refund, &history.in_force(refund.opened), calendar);
-        days.insert(calendar.local_date(due));
-        days.extend(refund.closed.map(|it| it.day));
+        other(calendar.local_date(due));
+        refund.closed.map(|it| other(it.day));
     }
     let mut at = calendar.start_of(start.day);
     while let Some(next) = history.next_change(at) {
-        days.insert(calendar.local_date(next));
+        other(calendar.local_date(next));
         at = next;
     }
-    days.split_off(&start.day).into_iter().filter(|day| start.day < *day).collect()
+    moments.into_iter().filter(|(day, _)| start.day < *day).collect()
 }
 
 /// The change on the date of a view, on which something happened.

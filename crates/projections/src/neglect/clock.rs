@@ -147,9 +147,7 @@ impl Inputs {
         };
         let deadlines = Silence::from(span).deadlines(rule, self.tier, calendar);
         let latest = match self.which {
-            Which::We => {
-                calendar.at_alert_hour(add_days(span.last, neglect.suspend_max_days))
-            }
+            Which::We => calendar.at_alert_hour(add_days(span.last, neglect.suspend_max_days)),
             Which::They => Timestamp::MAX,
         };
         let suspended_until = self.suspended.map(|it| it.min(latest));
@@ -160,7 +158,8 @@ impl Inputs {
             warn_at: deadlines.warn_at,
             due_at: deadlines.due_at,
             suspended_until,
-            effective_due_at: suspended_until.map_or(deadlines.due_at, |it| it.max(deadlines.due_at)),
+            effective_due_at: suspended_until
+                .map_or(deadlines.due_at, |it| it.max(deadlines.due_at)),
             muted: self.muted || !rule.tiers.contains(&self.tier),
             resting: self.which == Which::We && neglect.rest_after <= self.unanswered,
         }

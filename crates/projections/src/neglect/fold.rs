@@ -200,7 +200,7 @@ impl State {
                 self.owe(entry, Owed::Promise, About::new("promise", it.promise.as_str()));
                 if let Some(last) = self.obligations.last_mut() {
                     last.promised_for = Some(it.due_at);
-                    last.covers = it.about.clone();
+                    last.covers.clone_from(&it.about);
                     last.owner = Some(it.owner.clone());
                 }
             }
@@ -450,11 +450,8 @@ impl State {
             Which::They => *ends,
         });
         let ours = (which == Which::We).then(|| {
-            let promises = self
-                .obligations
-                .iter()
-                .filter(|it| it.is_open())
-                .filter_map(|it| it.promised_for);
+            let promises =
+                self.obligations.iter().filter(|it| it.is_open()).filter_map(|it| it.promised_for);
             self.plans.values().copied().chain(promises)
         });
         bookings
@@ -470,7 +467,9 @@ impl State {
             return None;
         }
         self.obligations.iter().find(|it| {
-            it.owed == Owed::Promise && it.is_open() && it.covers.as_ref() == obligation.about.as_ref()
+            it.owed == Owed::Promise
+                && it.is_open()
+                && it.covers.as_ref() == obligation.about.as_ref()
         })
     }
 }

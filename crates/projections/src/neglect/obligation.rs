@@ -120,7 +120,12 @@ pub struct Obligation {
 impl Obligation {
     /// Opens one.
     #[must_use]
-    pub fn new(owed: Owed, opened_by: EventRef, opened_at: Timestamp, about: Option<About>) -> Self {
+    pub fn new(
+        owed: Owed,
+        opened_by: EventRef,
+        opened_at: Timestamp,
+        about: Option<About>,
+    ) -> Self {
         Self {
             owed,
             opened_by,
@@ -162,13 +167,12 @@ impl Obligation {
             return Some(at);
         }
         let calendar = &policies.calendar;
-        match self.owed.minutes(policies) {
-            Some(minutes) => Some(calendar.add_working(self.runs_from, minutes + self.waited(policies))),
-            None => {
-                let day = calendar.local_date(self.runs_from);
-                Some(calendar.at_alert_hour(events::calendar::add_days(day, policies.owe.tell_days)))
-            }
-        }
+        Some(if let Some(minutes) = self.owed.minutes(policies) {
+            calendar.add_working(self.runs_from, minutes + self.waited(policies))
+        } else {
+            let day = calendar.local_date(self.runs_from);
+            calendar.at_alert_hour(events::calendar::add_days(day, policies.owe.tell_days))
+        })
     }
 
     /// When most of the allowance is used (`owe.warn_percent`).
@@ -193,7 +197,8 @@ impl Obligation {
     }
 
     fn waited(&self, policies: &Policies) -> i64 {
-        let minutes = |(from, to): &(Timestamp, Timestamp)| policies.calendar.working_between(*from, *to);
+        let minutes =
+            |(from, to): &(Timestamp, Timestamp)| policies.calendar.working_between(*from, *to);
         self.pauses.iter().map(minutes).sum()
     }
 

@@ -127,13 +127,33 @@ impl ClockRow {
 
 /// English names of the months.
 pub const MONTHS_EN: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September",
-    "October", "November", "December",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
 ];
 /// Indonesian names of the months.
 pub const MONTHS_ID: [&str; 12] = [
-    "Januari", "Februari", "Maret", "April", "Mei", "Juni", "Juli", "Agustus", "September",
-    "Oktober", "November", "Desember",
+    "Januari",
+    "Februari",
+    "Maret",
+    "April",
+    "Mei",
+    "Juni",
+    "Juli",
+    "Agustus",
+    "September",
+    "Oktober",
+    "November",
+    "Desember",
 ];
 
 #[derive(Debug, FromRow)]
@@ -314,7 +334,7 @@ pub async fn list(
                 .fetch_all(conn)
                 .await?
         });
-        return Ok(rows.into_iter().filter_map(|it| owed(it, now)).collect());
+        return Ok(rows.iter().filter_map(|it| owed(it, now)).collect());
     }
     let policies = snapshot.policies_of(tenant).in_force(now);
     let calendar = &policies.calendar;
@@ -346,7 +366,7 @@ pub async fn list(
     Ok(rows.into_iter().map(entry).collect())
 }
 
-fn owed(it: ObligationRow, now: Timestamp) -> Option<(Place, Value)> {
+fn owed(it: &ObligationRow, now: Timestamp) -> Option<(Place, Value)> {
     let place = (it.due_at?.0, it.holder.clone(), it.opened_by.clone());
     let customer = Holder::stored(&it.holder).as_customer();
     let about = json!({ "clock": "owe", "customer": customer, "team": it.team });

@@ -78,7 +78,8 @@ pub(crate) fn obligations(state: &State, policies: &Policies) -> Vec<ObligationR
 }
 
 const DELETE_CLOCKS_HEAD: &str = "DELETE FROM clocks WHERE (holder, tenant) IN (";
-const INSERT_CLOCKS_HEAD: &str = "INSERT INTO clocks (holder, tenant, clock, tier, owner, team, days,
+const INSERT_CLOCKS_HEAD: &str =
+    "INSERT INTO clocks (holder, tenant, clock, tier, owner, team, days,
     first, last, rhythm_days, warn_at, due_at, suspended_until, effective_due_at, muted, resting,
     because, policy_version) ";
 
@@ -123,7 +124,8 @@ pub(crate) async fn replace_clocks(
 }
 
 const DELETE_OBLIGATIONS_HEAD: &str = "DELETE FROM obligations WHERE (holder, tenant) IN (";
-const INSERT_OBLIGATIONS_HEAD: &str = "INSERT INTO obligations (holder, tenant, obligation, opened_by,
+const INSERT_OBLIGATIONS_HEAD: &str =
+    "INSERT INTO obligations (holder, tenant, obligation, opened_by,
     opened_at, about, due_at, warn_at, paused, covered_by, owner, team, closed_by, closed_at) ";
 
 /// Replaces the obligations of some holders.

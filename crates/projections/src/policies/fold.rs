@@ -44,9 +44,9 @@ pub struct Book {
 impl Book {
     /// The book as it stood when these versions were stored, in the order of their positions.
     #[must_use]
-    pub fn stored(versions: Vec<Version>) -> Self {
+    pub fn stored(versions: &[Version]) -> Self {
         let mut book = Self::default();
-        for it in &versions {
+        for it in versions {
             // A stored version was accepted when it was folded, so it is accepted again.
             let history = book.histories.entry(it.tenant.clone()).or_default();
             let _ = history.publish(it.published.clone());

@@ -81,7 +81,7 @@ fn due(id: &Ident, promise: &Promise) -> Vec<Due> {
             if !promise.is_recorded_broken() {
                 dues.push(due(promise.due_at, What::Broken));
             }
-            // Whoever recorded `kept` too late has said that it was done; the figures count it late.
+            // Whoever recorded `kept` too late has said that it was done; figures count it late.
             if !promise.is_recorded(How::Late) && !promise.is_recorded(How::Kept) {
                 dues.push(due(done.at, What::Late { by: done.by.clone() }));
             }

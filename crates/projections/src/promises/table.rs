@@ -1,5 +1,6 @@
 //! Promises and answers: rows in.
 
+use events::id::{About, Ident, Slug};
 use events::policy::Policies;
 use jiff::{SignedDuration, Timestamp};
 use sqlx::QueryBuilder;
@@ -67,7 +68,7 @@ pub(crate) async fn write(
     let mut promises = Vec::new();
     let mut answers: Vec<(&Key, &Answer)> = Vec::new();
     for (key, dossier, rules) in touched {
-        let team = dossier.neglect.team.as_ref().map(|it| it.as_str());
+        let team = dossier.neglect.team.as_ref().map(Slug::as_str);
         promises.extend(dossier.promises.iter().map(|(id, it)| New {
             key,
             id: id.as_str(),
@@ -102,18 +103,19 @@ async fn insert(tx: &mut Tx, all: &[New<'_>]) -> Result<(), sqlx::Error> {
     for chunk in all.chunks(ROWS_PER_STATEMENT_MAX) {
         on_tx!(tx, conn => {
             QueryBuilder::new(INSERT_HEAD)
-                .push_values(chunk, |mut row, New { key: (tenant, holder), id, it, team, warn_at }| {
+                .push_values(chunk, |mut row, new| {
+                    let New { key: (tenant, holder), id, it, team, warn_at } = new;
                     let done = it.fulfilled.as_ref();
                     row.push_bind(holder.as_str())
                         .push_bind(tenant.as_str())
                         .push_bind(*id)
                         .push_bind(holder.as_customer().map(|it| it.to_string()))
-                        .push_bind(it.to.as_ref().map(|it| it.as_str()))
+                        .push_bind(it.to.as_ref().map(Ident::as_str))
                         .push_bind(&it.what)
                         .push_bind(it.owner.as_str())
                         .push_bind(*team)
-                        .push_bind(it.topic.as_ref().map(|it| it.as_str()))
-                        .push_bind(it.about.as_ref().map(|it| it.as_str()))
+                        .push_bind(it.topic.as_ref().map(Slug::as_str))
+                        .push_bind(it.about.as_ref().map(About::as_str))
                         .push_bind(SqlTime(it.made_at))
                         .push_bind(SqlTime(*warn_at))
                         .push_bind(SqlTime(it.due_at))

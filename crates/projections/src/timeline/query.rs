@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use events::envelope::{Channel, Recorded};
-use events::fact::{Fact, Mood};
+use events::fact::Mood;
 use events::id::{About, Actor, ActorKind, CustomerId, EventRef, Ident, Tenant};
 use events::kind::{Direction, Kind};
 use events::problem::Text;
@@ -72,6 +72,7 @@ pub struct Page {
 }
 
 /// One line of a timeline, as answered.
+#[expect(clippy::struct_excessive_bools, reason = "each is a member of the answer")]
 #[derive(Clone, Debug, Serialize)]
 pub struct TimelineEntry {
     /// Place in the whole log.
@@ -322,7 +323,7 @@ fn answer(
         about: fact.about(),
         venue: fact.venue().cloned(),
         visit: fact.visit().cloned(),
-        mood: Fact::mood(&fact),
+        mood: fact.mood(),
         data,
         via: event.customer.clone().filter(|it| it != customer),
         late: event.is_late(),

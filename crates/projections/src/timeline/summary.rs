@@ -74,9 +74,10 @@ fn customer(fact: &Fact) -> Option<Text> {
         }
         Fact::CustomerUnmerged(_) => Text::new("Merge undone", "Gabungan dipisah"),
         Fact::CustomerTraitNoted(it) => {
-            let start = match it.forget {
-                true => ("Trait taken back", "Kebiasaan dicabut"),
-                false => ("Trait noted", "Kebiasaan dicatat"),
+            let start = if it.forget {
+                ("Trait taken back", "Kebiasaan dicabut")
+            } else {
+                ("Trait noted", "Kebiasaan dicatat")
             };
             let (en, id) = words::polarity(it.polarity);
             Text::new(
@@ -134,9 +135,8 @@ fn contact(fact: &Fact, zone: &TimeZone) -> Option<Text> {
             with(en, id, Some(state), ", ")
         }
         Fact::InteractionRecommended(it) => {
-            let taken = it.accepted.map(|taken| match taken {
-                true => ("accepted", "diterima"),
-                false => ("not accepted", "tidak diterima"),
+            let taken = it.accepted.map(|taken| {
+                if taken { ("accepted", "diterima") } else { ("not accepted", "tidak diterima") }
             });
             with("Recommended something", "Memberi saran", taken, ", ")
         }
@@ -147,9 +147,10 @@ fn contact(fact: &Fact, zone: &TimeZone) -> Option<Text> {
             with(en, id, Some(outcome), ": ")
         }
         Fact::InteractionPlanned(it) => {
-            let start = match it.cancelled {
-                true => ("Plan dropped", "Rencana dibatalkan"),
-                false => ("Planned", "Direncanakan"),
+            let start = if it.cancelled {
+                ("Plan dropped", "Rencana dibatalkan")
+            } else {
+                ("Planned", "Direncanakan")
             };
             let rest = format!(": {}, {}, {}", it.purpose, when(it.at, zone), it.owner);
             say(start.0, start.1, rest)
@@ -167,9 +168,10 @@ fn contact(fact: &Fact, zone: &TimeZone) -> Option<Text> {
 fn visit(fact: &Fact) -> Option<Text> {
     let text = match fact {
         Fact::InteractionGreeted(it) => {
-            let start = match it.by_name {
-                true => ("Greeted by name", "Disapa dengan nama"),
-                false => ("Greeted", "Disapa"),
+            let start = if it.by_name {
+                ("Greeted by name", "Disapa dengan nama")
+            } else {
+                ("Greeted", "Disapa")
             };
             with(start.0, start.1, it.manner.map(words::manner), " ")
         }
@@ -192,9 +194,10 @@ fn visit(fact: &Fact) -> Option<Text> {
             )
         }
         Fact::InteractionDeparted(it) => {
-            let start = match it.farewell {
-                true => ("Left, seen off", "Pulang, dilepas"),
-                false => ("Left without a farewell", "Pulang tanpa salam perpisahan"),
+            let start = if it.farewell {
+                ("Left, seen off", "Pulang, dilepas")
+            } else {
+                ("Left without a farewell", "Pulang tanpa salam perpisahan")
             };
             with(start.0, start.1, it.manner.map(words::farewell), " ")
         }
@@ -278,15 +281,18 @@ fn ended(fact: &Fact) -> Option<Text> {
             );
             if let Some(due) = it.refund_due.as_ref().filter(|it| it.amount > 0) {
                 let (amount, jumlah) = money(due);
-                en.push_str(&format!(", {amount} to refund"));
-                id.push_str(&format!(", {jumlah} harus dikembalikan"));
+                en = format!("{en}, {amount} to refund");
+                id = format!("{id}, {jumlah} harus dikembalikan");
             }
             Text::new(en, id)
         }
-        Fact::BookingFulfilled(it) => match it.no_show {
-            true => say("Nobody came: ", "Tidak datang: ", &it.venue),
-            false => say("Booking fulfilled: ", "Booking terlaksana: ", &it.venue),
-        },
+        Fact::BookingFulfilled(it) => {
+            if it.no_show {
+                say("Nobody came: ", "Tidak datang: ", &it.venue)
+            } else {
+                say("Booking fulfilled: ", "Booking terlaksana: ", &it.venue)
+            }
+        }
         _ => return None,
     })
 }
@@ -387,13 +393,14 @@ fn listened(fact: &Fact) -> Option<Text> {
             format!("Masukan diminta ({}), {} pertanyaan", it.instrument, it.length.questions),
         ),
         Fact::FeedbackReceived(it) => {
-            let (mut en, mut id) = match it.suggestion {
-                true => ("Suggestion".to_owned(), "Saran".to_owned()),
-                false => ("Feedback".to_owned(), "Masukan".to_owned()),
+            let (mut en, mut id) = if it.suggestion {
+                ("Suggestion".to_owned(), "Saran".to_owned())
+            } else {
+                ("Feedback".to_owned(), "Masukan".to_owned())
             };
             if let Some(topic) = &it.topic {
-                en.push_str(&format!(" about {topic}"));
-                id.push_str(&format!(" tentang {topic}"));
+                en = format!("{en} about {topic}");
+                id = format!("{id} tentang {topic}");
             }
             match (it.instrument, it.score) {
                 (Some(instrument), Some(score)) => say(&en, &id, format!(": {instrument} {score}")),

@@ -2,6 +2,8 @@
 //!
 //! A row that is there is replaced: the facts before it may have changed, or it was voided.
 
+use events::envelope::Channel;
+use events::id::{About, Ident};
 use sqlx::QueryBuilder;
 use store::sql::{ROWS_PER_STATEMENT_MAX, SqlTime};
 use store::{Tx, on_tx};
@@ -52,13 +54,13 @@ pub(crate) async fn upsert(tx: &mut Tx, lines: &[Row]) -> Result<(), sqlx::Error
                         .push_bind(it.kind.topic())
                         .push_bind(it.phase.as_str())
                         .push_bind(direction_word(it.direction))
-                        .push_bind(it.channel.map(|it| it.as_str()))
+                        .push_bind(it.channel.map(Channel::as_str))
                         .push_bind(it.actor.as_str())
                         .push_bind(it.actor.kind().as_str())
-                        .push_bind(it.about.as_ref().map(|it| it.as_str()))
-                        .push_bind(it.venue.as_ref().map(|it| it.as_str()))
-                        .push_bind(it.visit.as_ref().map(|it| it.as_str()))
-                        .push_bind(it.booking.as_ref().map(|it| it.as_str()))
+                        .push_bind(it.about.as_ref().map(About::as_str))
+                        .push_bind(it.venue.as_ref().map(Ident::as_str))
+                        .push_bind(it.visit.as_ref().map(Ident::as_str))
+                        .push_bind(it.booking.as_ref().map(Ident::as_str))
                         .push_bind(it.out_of_order)
                         .push_bind(it.dangling)
                         .push_bind(it.voided_by.as_ref().map(ToString::to_string));

@@ -48,8 +48,7 @@ fn draft(tenant: &Tenant, holder: &Holder, due: &Due) -> Draft {
         What::Raise(it) => raise(tenant, alert, due.at, it),
         What::Escalate { step, to, reason } => {
             let kind = Kind::AlertEscalated;
-            let data =
-                json!({ "alert": alert, "step": step, "to": to, "reason": reason.as_str() });
+            let data = json!({ "alert": alert, "step": step, "to": to, "reason": reason.as_str() });
             Draft::of(ESCALATION, kind, follow(ESCALATION, kind), due.at, data)
         }
         What::Resolve { by } => {

@@ -33,7 +33,12 @@ pub fn decide(
 fn draft(tenant: &Tenant, holder: &Holder, it: &Change) -> Draft {
     let kind = Kind::LoyaltyTierChanged;
     let basis = format!(
-        "{}|{}|{}|{}|{}", holder.as_str(), it.from.name(), it.to.name(), it.cause.as_str(), spell(it.at)
+        "{}|{}|{}|{}|{}",
+        holder.as_str(),
+        it.from.name(),
+        it.to.name(),
+        it.cause.as_str(),
+        spell(it.at)
     );
     let id = mint::reaction_id(tenant, LOYALTY, kind.name(), &basis, 1);
     let mut data = json!({

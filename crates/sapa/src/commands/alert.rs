@@ -15,8 +15,8 @@ use crate::exit::{Exit, Failure};
 pub enum Alert {
     /// Alerts that are open, in the order of fairness
     List {
-        /// they_silent, we_silent, we_owe, debate, booking_conflict or trend
-        #[arg(long)]
+        /// Only this kind
+        #[arg(long, help = "they_silent, we_silent, we_owe, debate, booking_conflict or trend")]
         kind: Option<String>,
         /// raised, acknowledged, snoozed, resolved …
         #[arg(long)]

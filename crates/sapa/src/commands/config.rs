@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Subcommand;
 use serde_json::{Map, Value, json};
 
+use super::object;
 use crate::cli::Format;
 use crate::commands::session::Session;
 use crate::config::{KEYS, Key, Setting, Sort};
@@ -56,11 +57,8 @@ fn show(session: &Session, origin: bool) -> Result<(), Failure> {
                 _ if key.secret => json!("***"),
                 other => json!(other.to_string()),
             };
-            let mut line = json!({"key": key.name, "value": value});
-            if origin {
-                line["origin"] = json!(it.origin.to_string());
-            }
-            line
+            let origin = origin.then(|| json!(it.origin.to_string()));
+            object([("key", Some(json!(key.name))), ("value", Some(value)), ("origin", origin)])
         })
         .collect();
     if session.output.format == Format::Json {
@@ -72,24 +70,31 @@ fn show(session: &Session, origin: bool) -> Result<(), Failure> {
 
 /// The schema of the file: one nested member a key.
 fn schema() -> Value {
-    let mut root = json!({
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "sapa.toml", "type": "object", "additionalProperties": false, "properties": {},
-    });
+    let mut root = group("");
+    root.insert("$schema".into(), json!("https://json-schema.org/draft/2020-12/schema"));
+    root.insert("title".into(), json!("sapa.toml"));
+    Value::Object(root)
+}
+
+/// The members below a prefix, and the groups among them.
+fn group(prefix: &str) -> Map<String, Value> {
+    let mut members = Map::new();
     for key in KEYS {
-        let mut parts: Vec<&str> = key.name.split('.').collect();
-        let last = parts.pop().unwrap_or_default();
-        let mut at = &mut root;
-        for part in parts {
-            let group = &mut at["properties"][part];
-            if group.is_null() {
-                *group = json!({"type": "object", "additionalProperties": false, "properties": {}});
+        let Some(rest) = key.name.strip_prefix(prefix) else { continue };
+        match rest.split_once('.') {
+            None => drop(members.insert(rest.to_owned(), member(key))),
+            Some((name, _)) if !members.contains_key(name) => {
+                let below = group(&format!("{prefix}{name}."));
+                members.insert(name.to_owned(), Value::Object(below));
             }
-            at = group;
+            Some(_) => {}
         }
-        at["properties"][last] = member(key);
     }
-    root
+    let mut group = Map::new();
+    group.insert("type".into(), json!("object"));
+    group.insert("additionalProperties".into(), json!(false));
+    group.insert("properties".into(), Value::Object(members));
+    group
 }
 
 fn member(key: &Key) -> Value {

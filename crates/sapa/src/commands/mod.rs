@@ -44,8 +44,8 @@ pub async fn run(cli: Cli) -> Result<Exit, Failure> {
     let Cli { globals, command } = cli;
     let session = Session::open(&globals, profile(&command), flags(&command))?;
     match command {
-        Command::Demo(it) => it.run(session).await,
-        Command::Serve(it) => it.run(session).await,
+        Command::Demo(it) => Box::pin(it.run(session)).await,
+        Command::Serve(it) => Box::pin(it.run(session)).await,
         Command::Migrate(it) => it.run(&session).await,
         Command::Setup(it) => it.run(&session).await,
         Command::Doctor(it) => it.run(&session).await,
@@ -98,7 +98,7 @@ fn version(session: &Session) -> Result<Exit, Failure> {
     match session.output.format {
         crate::cli::Format::Table => session.output.text(&format!("sapa {version}"))?,
         _ => {
-            session.output.value(&json!({"name": "sapa", "version": version, "api": "v1"}), &[])?
+            session.output.value(&json!({"name": "sapa", "version": version, "api": "v1"}), &[])?;
         }
     }
     Ok(Exit::Done)

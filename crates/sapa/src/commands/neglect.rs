@@ -15,8 +15,8 @@ pub enum Neglect {
         /// they, we or owe
         #[arg(long)]
         clock: Option<String>,
-        /// ok, due_soon, overdue …
-        #[arg(long)]
+        /// Only this state
+        #[arg(long, help = "ok, due_soon, overdue …")]
         state: Option<String>,
         #[arg(long)]
         team: Option<String>,

@@ -21,8 +21,8 @@ pub enum Promise {
         owner: Option<String>,
         #[arg(long)]
         team: Option<String>,
-        /// open, due_soon, overdue, broken, late, kept or released
-        #[arg(long)]
+        /// Only this state
+        #[arg(long, help = "open, due_soon, overdue, broken, late, kept or released")]
         state: Option<String>,
         /// The same as --state overdue
         #[arg(long, conflicts_with = "state")]

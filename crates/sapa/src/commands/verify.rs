@@ -48,13 +48,16 @@ impl Verify {
         let fresh = Place::Folder(scratch.clone()).open(Family::Views(generation), 1).await?;
         let target = log.head().await?;
 
-        let mut answers = Runner::open(log.clone(), live, generation, 0).await.map_err(failed)?;
-        let mut again =
-            Runner::open(log, fresh, generation, EPOCH).await.map_err(failed)?.with_page(PAGE);
-        while again.step().await.map_err(failed)?.events != 0 {
+        let mut answers =
+            Runner::open(log.clone(), live, generation, 0).await.map_err(|error| failed(&error))?;
+        let mut again = Runner::open(log, fresh, generation, EPOCH)
+            .await
+            .map_err(|error| failed(&error))?
+            .with_page(PAGE);
+        while again.step().await.map_err(|error| failed(&error))?.events != 0 {
             session.output.note(&format!("{} of {target}", again.position()));
         }
-        while answers.step().await.map_err(failed)?.events != 0 {}
+        while answers.step().await.map_err(|error| failed(&error))?.events != 0 {}
         let pairs = hashes(&answers).await?.into_iter().zip(hashes(&again).await?);
         // The scratch folder is below the data folder and holds nothing else.
         let _ = std::fs::remove_dir_all(&scratch);
@@ -80,6 +83,6 @@ fn tempfolder(session: &Session) -> Result<std::path::PathBuf, Failure> {
     Ok(folder)
 }
 
-fn failed(error: projections::runner::RunError) -> Failure {
+fn failed(error: &projections::runner::RunError) -> Failure {
     Failure::new(Exit::Failed, error.to_string(), "Look at `sapa projection status`.")
 }

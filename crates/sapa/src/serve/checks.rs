@@ -62,6 +62,7 @@ impl Finding {
 }
 
 /// Settings that this release does not act on, and addresses that are open without protection.
+#[must_use]
 pub fn settings(config: &Config) -> Finding {
     if let Some((key, it)) = config.not_in_this_release().next() {
         return Finding::bad(

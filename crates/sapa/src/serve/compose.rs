@@ -58,7 +58,7 @@ pub async fn compose(
         tasks.start(Task::Http, |stop| async move { Ok(api::serve(app, listener, stop).await?) });
     }
     let pipes = match broker {
-        Some(broker) => Some(attach(base, broker, &told, tasks).await?),
+        Some(broker) => Some(Box::pin(attach(base, broker, &told, tasks)).await?),
         None => None,
     };
     if let Some(pipes) = &pipes {
@@ -79,7 +79,7 @@ async fn attach(
     told: &Told,
     tasks: &mut Tasks,
 ) -> Result<Pipes, Failure> {
-    let pipes = pipes::open(&base.config, &broker).await?;
+    let pipes = Box::pin(pipes::open(&base.config, &broker)).await?;
     let required = base.config.nats.required_ready;
     // It is set once, here.
     let _ = told.connections.set(Connections { clients: pipes.clients(), required });

@@ -93,10 +93,9 @@ impl Leader {
             let now = self.clock.now();
             match lease::take(&self.db, LEADER, &self.holder, now).await {
                 Ok(Some(it)) if it.epoch == held.epoch => expires_at = it.expires_at,
-                Ok(_) => return,
                 // The database is away: the lease holds until its end, and nobody else can take it.
                 Err(_) if now < expires_at => {}
-                Err(_) => return,
+                Ok(_) | Err(_) => return,
             }
         }
     }
@@ -130,7 +129,7 @@ mod tests {
             holder: holder.to_owned(),
             clock: Arc::new(SystemClock),
             term,
-            epoch,
+            told: Arc::default(),
         }
     }
 
@@ -147,9 +146,9 @@ mod tests {
         let script = async {
             let one = begun.recv().await.unwrap();
             if one.0 == "first" {
-                stop_first.cancel()
+                stop_first.cancel();
             } else {
-                stop_second.cancel()
+                stop_second.cancel();
             }
             let two = begun.recv().await.unwrap();
             assert_ne!(one.0, two.0);

@@ -106,9 +106,10 @@ fn refused(mut file: &File, folder: &Path) -> Failure {
     let mut text = String::new();
     // Without the text the message is shorter and as true.
     let _ = file.read_to_string(&mut text);
-    let who = serde_json::from_str::<Instance>(&text)
-        .map(|it| format!("process {} on {}", it.pid, it.host))
-        .unwrap_or_else(|_| "another process".to_owned());
+    let who = serde_json::from_str::<Instance>(&text).map_or_else(
+        |_| "another process".to_owned(),
+        |it| format!("process {} on {}", it.pid, it.host),
+    );
     Failure::new(
         Exit::Config,
         format!("{} is in use by {who}", folder.display()),

@@ -94,7 +94,7 @@ impl Service {
             lock.tell(Some(format!("http://{http}")), broker.as_ref().map(|it| it.url.clone()))?;
         }
         let nats = broker.as_ref().map(|it| it.url.clone());
-        let parts = compose::compose(&base, listener, broker, &mut tasks).await?;
+        let parts = Box::pin(compose::compose(&base, listener, broker, &mut tasks)).await?;
         Ok(Self { base, http, nats, parts, new_key, tasks, _lock: lock })
     }
 

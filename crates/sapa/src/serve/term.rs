@@ -70,7 +70,10 @@ impl Plan {
         let (views, bell) = (self.views.clone(), self.base.bell.clone());
         tasks.start(Task::Views, |stop| async move {
             match keeper::keep_up(runner, views, bell, stop.clone()).await {
-                Err(RunError::Fenced(name)) => Ok(fenced(&name, &stop).await),
+                Err(RunError::Fenced(name)) => {
+                    fenced(&name, &stop).await;
+                    Ok(())
+                }
                 ended => Ok(ended?),
             }
         });
@@ -88,7 +91,10 @@ impl Plan {
             tasks.start(Task::Relay, |stop| async move {
                 match relay.run(epoch, stop.clone()).await {
                     relay::Ended::Asked => Ok(()),
-                    relay::Ended::Fenced => Ok(fenced(relay::CHECKPOINT, &stop).await),
+                    relay::Ended::Fenced => {
+                        fenced(relay::CHECKPOINT, &stop).await;
+                        Ok(())
+                    }
                     // Recording goes on; what leaves waits for a person.
                     relay::Ended::LogRolledBack => {
                         stop.cancelled().await;

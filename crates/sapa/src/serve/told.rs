@@ -116,7 +116,7 @@ impl Surroundings for Told {
         ];
         for (role, client) in self.connections.get().iter().flat_map(|it| &it.clients) {
             let up = number("sapa_nats_connected", u64::from(is_up(client)));
-            let reconnects = load(&client.statistics().connects).saturating_sub(1);
+            let reconnects = client.statistics().connects.load(Ordering::Relaxed).saturating_sub(1);
             samples.push(up.with("connection", *role));
             samples
                 .push(number("sapa_nats_reconnects_total", reconnects).with("connection", *role));

@@ -2,6 +2,7 @@ use events::envelope::Recorded;
 use events::policy::{Policies, Published};
 use serde_json::json;
 
+use super::Phase::{After, Before, During};
 use super::*;
 use crate::timeline::given::{at, event, with};
 
@@ -102,7 +103,6 @@ fn stay() -> Vec<Recorded> {
 
 #[test]
 fn a_first_stay_has_its_three_phases() {
-    use Phase::{After, Before, During};
     assert_eq!(
         phases(&stay()),
         [
@@ -146,7 +146,6 @@ fn it_is_after_for_thirty_days_and_then_before_again() {
         ("2026-11-02 11:00", "interaction.noted", note),
     ]));
     let notes: Vec<Phase> = found.into_iter().filter(|it| it.0 == "noted").map(|it| it.1).collect();
-    use Phase::{After, Before, During};
     assert_eq!(notes, [Before, During, After, After, Before, After]);
 }
 
@@ -198,7 +197,6 @@ fn a_service_without_a_ritual_is_given_during() {
         ("2026-10-03 14:04", "interaction.served", r#"{"service":"massage"}"#),
     ]));
     let phases: Vec<Phase> = found.into_iter().map(|it| it.1).collect();
-    use Phase::{After, Before, During};
     assert_eq!(phases, [During, Before, Before, After, During]);
 }
 

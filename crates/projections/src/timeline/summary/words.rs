@@ -270,12 +270,12 @@ pub(super) fn money(it: &Money) -> (String, String) {
     let (whole, rest) = (it.amount.unsigned_abs() / one, it.amount.unsigned_abs() % one);
     let sign = if it.amount < 0 { "-" } else { "" };
     let write = |thousands: char, decimal: char| {
-        let mut text = format!("{sign}{unit} {}", grouped(whole, thousands));
-        if digits > 0 {
-            let width = usize::try_from(digits).unwrap_or_default();
-            text.push_str(&format!("{decimal}{rest:0width$}"));
+        let whole = grouped(whole, thousands);
+        let width = usize::try_from(digits).unwrap_or_default();
+        match digits {
+            0 => format!("{sign}{unit} {whole}"),
+            _ => format!("{sign}{unit} {whole}{decimal}{rest:0width$}"),
         }
-        text
     };
     (write(',', '.'), write('.', ','))
 }

@@ -35,7 +35,8 @@ pub(super) async fn export(session: &Session, after: u64, to: &Path) -> Result<E
         for event in page.get("items").and_then(Value::as_array).into_iter().flatten() {
             match &mut file {
                 Some(file) => {
-                    writeln!(file, "{event}").map_err(|error| Failure::file("write", to, &error))?
+                    writeln!(file, "{event}")
+                        .map_err(|error| Failure::file("write", to, &error))?;
                 }
                 None => session.output.text(&event.to_string())?,
             }

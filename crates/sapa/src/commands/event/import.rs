@@ -47,6 +47,9 @@ pub struct Import {
     pub source: Option<String>,
 }
 
+/// Events, the last row that is whole with them, and whether the file has ended.
+type Taken = (Vec<Vec<u8>>, Option<u64>, bool);
+
 /// What became of the rows.
 #[derive(Debug, Default)]
 struct Tally {
@@ -73,7 +76,7 @@ impl Import {
         if start != 0 {
             session.output.note(&format!("going on after row {start}"));
         }
-        let mut reader = Reader::open(&self.file, plan, start).map_err(told)?;
+        let mut reader = Reader::open(&self.file, plan, start).map_err(|error| told(&error))?;
         let bar = bar(session, reader.total_bytes());
         let client = session.client()?;
         let mut tally = Tally::default();
@@ -107,10 +110,11 @@ impl Import {
     }
 
     fn plan(&self) -> Result<(Plan, String), Failure> {
-        let name = self.file.to_string_lossy();
+        let name = self.file.to_string_lossy().to_ascii_lowercase();
+        let name = Path::new(name.trim_end_matches(".gz"));
         let is_csv = match self.format {
             Some(format) => format == FileFormat::Csv,
-            None => self.map.is_some() || name.trim_end_matches(".gz").ends_with(".csv"),
+            None => self.map.is_some() || name.extension().is_some_and(|it| it == "csv"),
         };
         if !is_csv {
             return Ok((Plan::JsonLines, String::new()));
@@ -133,16 +137,12 @@ impl Import {
     }
 }
 
-/// The next events that fit one request, the last row that is whole with them, and whether the
-/// file has ended.
-fn next(
-    reader: &mut Reader,
-    bar: &ProgressBar,
-    tally: &mut Tally,
-) -> Result<(Vec<Vec<u8>>, Option<u64>, bool), Failure> {
+/// The next events that fit one request.
+fn next(reader: &mut Reader, bar: &ProgressBar, tally: &mut Tally) -> Result<Taken, Failure> {
     let (mut batch, mut bytes, mut row) = (Vec::new(), 0, None);
     for item in reader.by_ref() {
-        let Item { row: number, last_of_row, bytes_read, outcome, .. } = item.map_err(told)?;
+        let Item { row: number, last_of_row, bytes_read, outcome, .. } =
+            item.map_err(|error| told(&error))?;
         bar.set_position(bytes_read);
         match outcome {
             Ok(event) => {
@@ -226,7 +226,7 @@ fn bar(session: &Session, total: Option<u64>) -> ProgressBar {
     }
 }
 
-fn told(error: FileError) -> Failure {
-    let why = std::error::Error::source(&error).map(|it| format!(": {it}")).unwrap_or_default();
+fn told(error: &FileError) -> Failure {
+    let why = std::error::Error::source(error).map(|it| format!(": {it}")).unwrap_or_default();
     Failure::new(Exit::Invalid, format!("{error}{why}"), "Everything before it is recorded.")
 }

@@ -17,7 +17,7 @@ use crate::client::{Call, Method};
 use crate::clock::SystemClock;
 use crate::commands::schema::kind_and_version;
 use crate::commands::session::Session;
-use crate::commands::{input, json_argument};
+use crate::commands::{input, json_argument, object};
 use crate::exit::{Exit, Failure};
 
 /// Which way an event goes.
@@ -89,23 +89,19 @@ impl Publish {
             session.output.note(&format!("id {id}"));
             id
         });
-        let mut event = json!({
-            "specversion": "1.0",
-            "id": id,
-            "source": self.source,
-            "type": kind.type_name(version),
-            "time": self.time.clone().unwrap_or_else(|| spell(SystemClock.now())),
-            "actor": actor.as_str(),
-            "actorkind": actor.kind().as_str(),
-            "data": json_argument("--data", &self.data)?,
-        });
-        if let Some(customer) = &self.customer {
-            event["subject"] = json!(customer);
-        }
-        if let Some(channel) = &self.channel {
-            event["channel"] = json!(channel);
-        }
-        Ok(event)
+        let time = self.time.clone().unwrap_or_else(|| spell(SystemClock.now()));
+        Ok(object([
+            ("specversion", Some(json!("1.0"))),
+            ("id", Some(json!(id))),
+            ("source", Some(json!(self.source))),
+            ("type", Some(json!(kind.type_name(version)))),
+            ("time", Some(json!(time))),
+            ("subject", self.customer.as_ref().map(|it| json!(it))),
+            ("actor", Some(json!(actor.as_str()))),
+            ("actorkind", Some(json!(actor.kind().as_str()))),
+            ("channel", self.channel.as_ref().map(|it| json!(it))),
+            ("data", Some(json_argument("--data", &self.data)?)),
+        ]))
     }
 }
 
