@@ -15,7 +15,18 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("events", &["jsonschema", "toml", "unicode-normalization"]),
     ("store", &["events", "jiff-sqlx", "sqlx", "tokio", "tokio-util"]),
     ("ingest", &["events", "store", "async-nats", "bytes", "futures-util", "tokio", "tokio-util"]),
-    ("projections", &["events", "store", "futures-util", "sqlx", "tokio", "tokio-util"]),
+    (
+        "projections",
+        &[
+            "events",
+            "store",
+            "futures-util",
+            "sqlx",
+            "tokio",
+            "tokio-util",
+            "unicode-normalization",
+        ],
+    ),
     ("reactions", &["events", "store", "projections", "tokio", "tokio-util"]),
     (
         "delivery",

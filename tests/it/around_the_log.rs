@@ -132,7 +132,7 @@ async fn of_eight_who_reach_for_a_lease_one_holds_it(it: TestLog) {
 
 async fn a_quarantined_message_is_kept_once(it: TestLog) {
     let (db, main) = (it.log.db(), main_tenant());
-    let bytes = [&[0xff_u8; 70_000][..], b"end"].concat();
+    let bytes = [vec![0xff_u8; 70_000].as_slice(), b"end"].concat();
     let (problem, headers) = (json!({ "code": "json_syntax" }), json!({ "Nats-Msg-Id": "k-1" }));
     let suspect = Suspect {
         tenant: &main,
@@ -191,15 +191,15 @@ async fn a_message_leaves_quarantine_once(it: TestLog) {
 async fn quarantine_is_listed_in_order_of_arrival(it: TestLog) {
     let (db, main) = (it.log.db(), main_tenant());
     let names = three_suspects(&it).await;
-    let named = async |wanted: Wanted| {
+    let page_of = async |wanted: Wanted| {
         let page = quarantine::list(db, &main, &wanted, 2).await.unwrap();
         assert!(page.iter().all(|it| it.bytes.is_none()), "a list holds no bytes");
         page.into_iter().map(|it| it.quarantine_id).collect::<Vec<_>>()
     };
-    assert_eq!(named(Wanted::default()).await, names[..2]);
+    assert_eq!(page_of(Wanted::default()).await, names[..2]);
     let second = quarantine::get(db, &main, &names[1]).await.unwrap().unwrap();
     let after = Some((second.received_at, second.quarantine_id));
-    assert_eq!(named(Wanted { after, ..Wanted::default() }).await, names[2..]);
+    assert_eq!(page_of(Wanted { after, ..Wanted::default() }).await, names[2..]);
     let text = |it: &str| Some(it.to_owned());
     let desk = Wanted {
         code: text("unknown_type"),
@@ -207,8 +207,8 @@ async fn quarantine_is_listed_in_order_of_arrival(it: TestLog) {
         state: text("open"),
         after: None,
     };
-    assert_eq!(named(desk.clone()).await, names[..2]);
-    assert_eq!(named(Wanted { source: text("/chat"), ..desk }).await, Vec::<String>::new());
+    assert_eq!(page_of(desk.clone()).await, names[..2]);
+    assert_eq!(page_of(Wanted { source: text("/chat"), ..desk }).await, Vec::<String>::new());
 }
 
 async fn three_suspects(it: &TestLog) -> Vec<String> {

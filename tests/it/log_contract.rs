@@ -268,9 +268,8 @@ async fn half_a_second_sorts_after_the_whole_second(it: TestLog) {
     it.record(event("interaction.greeted").at("2026-10-03T14:00:00.5+07:00")).await;
     it.record(event("interaction.greeted").at("2026-10-03T14:00:00+07:00")).await;
     it.record(event("interaction.greeted").at("2026-10-03T14:00:00.000001+07:00")).await;
-    const BY_TIME: &str = "SELECT position FROM events ORDER BY occurred_at";
     let order: Vec<i64> = store::on_db!(it.log.db(), pool => {
-        sqlx::query_scalar(BY_TIME).fetch_all(pool).await.unwrap()
+        sqlx::query_scalar("SELECT position FROM events ORDER BY occurred_at").fetch_all(pool).await.unwrap()
     });
     assert_eq!(order, [2, 3, 1]);
 }
@@ -409,7 +408,7 @@ async fn what_waits_when_the_writer_stops_is_still_recorded(it: TestLog) {
         tokio::task::yield_now().await;
     }
     it.stop.cancel();
-    let recorded = sent.await.unwrap().into_iter().filter(Result::is_ok).count();
+    let recorded = sent.await.unwrap().into_iter().flatten().count();
     assert_eq!(it.everything().await.len(), recorded, "nobody is told the contrary of what is");
     let late = it.append([event("interaction.greeted")]).await.unwrap_err();
     assert!(matches!(late, AppendError::Unavailable(_)), "{late:?}");

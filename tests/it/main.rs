@@ -15,4 +15,6 @@ mod delivery;
 mod ingest;
 
 mod architecture;
+mod compose;
+mod readme;
 mod tidy;

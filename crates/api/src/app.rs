@@ -10,8 +10,10 @@ use std::time::Duration;
 
 use events::id::{Actor, Source, Tenant};
 use events::mint::Ids;
+use events::policy::Policies;
 use events::problem::{Code, Language, Problem};
 use events::time::Clock;
+use projections::Views;
 use store::tenants::{self, Profile};
 use store::{Appender, Bell, Db, Log, ReadError};
 use tokio::sync::Semaphore;
@@ -105,6 +107,8 @@ pub struct App {
     pub clock: Arc<dyn Clock>,
     /// New ids.
     pub ids: Arc<dyn Ids>,
+    /// The read models.
+    pub views: Views,
     /// Whose data there is.
     pub tenants: Arc<Tenants>,
     /// What keys prove.
@@ -138,6 +142,8 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     /// New ids.
     pub ids: Arc<dyn Ids>,
+    /// The read models.
+    pub views: Views,
     /// Whose data there is.
     pub tenants: Arc<Tenants>,
     /// What the operator set.
@@ -158,6 +164,7 @@ impl App {
             bell: parts.bell,
             clock: parts.clock,
             ids: parts.ids,
+            views: parts.views,
             tenants: parts.tenants,
             keys: Keys::default(),
             settings: parts.settings,
@@ -168,6 +175,13 @@ impl App {
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             rates: RwLock::default(),
         }))
+    }
+
+    /// A tenant's policies in force now, as far as they are folded.
+    pub async fn policies(&self, tenant: &Tenant) -> Result<Arc<Policies>, Box<Problem>> {
+        let snapshot =
+            self.views.snapshot().await.map_err(|error| crate::answer::unread(&error))?;
+        Ok(snapshot.policies_of(tenant).in_force(self.clock.now()))
     }
 
     /// The database around the log: keys, quarantine, commands, tenants.

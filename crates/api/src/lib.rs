@@ -17,6 +17,7 @@ pub mod ops;
 pub mod page;
 pub mod params;
 pub mod problems;
+pub mod record;
 pub mod schemas;
 pub mod scope;
 pub mod sse;

@@ -3,6 +3,11 @@
 //! The binary implements [`Surroundings`] over ingest, relay and connections; the faces ask it when
 //! `/readyz` or `/metrics` is asked, so nothing is pushed and nothing goes stale.
 
+use std::future::ready;
+
+use events::problem::{Code, Problem};
+use futures_util::future::BoxFuture;
+
 /// How one part of the process is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum State {
@@ -65,6 +70,15 @@ pub trait Surroundings: Send + Sync + std::fmt::Debug {
     fn checks(&self) -> Vec<Check>;
     /// What those parts count.
     fn samples(&self) -> Vec<Sample>;
+    /// Acts on the read models: `rebuild`, `swap`, `rollback`, `retire`, `pause`, `resume` or
+    /// `verify`. Refuses where nothing here looks after them.
+    fn project(&self, action: &'static str) -> BoxFuture<'_, Result<(), Box<Problem>>> {
+        Box::pin(ready(Err(Box::new(Problem::new(
+            Code::Unavailable,
+            format!("This process does not look after the read models; {action} is not done here."),
+            format!("Proses ini tidak mengurus model baca; {action} tidak dilakukan di sini."),
+        )))))
+    }
 }
 
 /// A process of nothing but faces.

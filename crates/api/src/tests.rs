@@ -10,6 +10,7 @@ use events::mint::Ids;
 use events::problem::Language;
 use events::time::FixedClock;
 use jiff::Timestamp;
+use projections::{Runner, Views};
 use serde_json::{Value, json};
 use store::db::Place;
 use store::keys::{self, ApiKey};
@@ -69,11 +70,17 @@ impl Server {
         let bell = Bell::default();
         let (writer, appender) =
             Writer::new(log.db().clone(), clock.clone(), bell.clone(), QUEUE_REQUESTS_MAX);
+        let views = Views::open(place, log.clone(), clock.clone(), 4).await.unwrap();
+        let live = views.live();
+        let runner = Runner::open(log.clone(), live.db, live.generation, 1).await.unwrap();
+        let runner = Arc::new(tokio::sync::Mutex::new(runner));
+        let kept = (views.clone(), bell.clone());
         let parts = Parts {
             tenants: Arc::new(Tenants::load(log.db()).await.unwrap()),
             log,
             appender,
             bell,
+            views,
             clock,
             ids: Arc::new(Counting::default()),
             settings: Settings::default(),
@@ -82,6 +89,7 @@ impl Server {
         let app = App::new(parts).await.unwrap();
         let stop = CancellationToken::new();
         app.tracker.spawn(writer.run(stop.clone()));
+        app.tracker.spawn(projections::keeper::keep_up(runner, kept.0, kept.1, stop.clone()));
         let router = crate::http::router::router(&app, Router::new(), &stop);
         Self { app, router, _folder: folder }
     }
@@ -113,7 +121,21 @@ impl Server {
     }
 
     async fn ask(&self, method: &str, path: &str, key: &str, body: Option<&Value>) -> Answer {
+        self.ask_with(method, path, key, body, &[]).await
+    }
+
+    async fn ask_with(
+        &self,
+        method: &str,
+        path: &str,
+        key: &str,
+        body: Option<&Value>,
+        headers: &[(&str, &str)],
+    ) -> Answer {
         let mut request = Request::builder().method(method).uri(path).header("host", "localhost");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
         if !key.is_empty() {
             request = request.header("authorization", format!("Bearer {key}"));
         }
@@ -330,4 +352,219 @@ async fn a_live_stream_begins_where_it_is_asked_to_and_follows() {
         heard.push_str(std::str::from_utf8(&chunks.next().await.unwrap().unwrap()).unwrap());
     }
     assert!(heard.starts_with("retry: 2000\n\n"));
+}
+
+#[tokio::test]
+async fn what_a_person_records_is_on_the_card_and_in_the_timeline_at_once() {
+    let server = Server::start().await;
+    let key = server.admin().await;
+    let event = server.ask("POST", "/v1/events", &key, Some(&contacted("1", "c-sari"))).await;
+    let said = json!({"action": "contacted", "channel": "phone", "purpose": "courtesy", "outcome": "reached"});
+    let actor = [("sapa-actor", "staff/dewi")];
+    let path = "/v1/customers/c-sari/contacts";
+    let made = server.ask_with("POST", path, &key, Some(&said), &actor).await;
+    assert_eq!(made.status, 201, "{}", made.body);
+    assert_eq!(made.body["customer"]["last_out"]["actor"], "staff/dewi", "{}", made.body);
+    let at = made.body["receipts"][0]["position"].as_i64().unwrap();
+    assert!(event.body["position"].as_i64().unwrap() < at);
+    let path = format!("/v1/customers/c-sari/timeline?at_least={at}&limit=1");
+    let page = server.ask("GET", &path, &key, None).await;
+    assert_eq!(page.body["items"][0]["position"], at, "{}", page.body);
+    assert_eq!(page.body["as_of"]["reached"], true);
+    let cursor = page.body["next_cursor"].as_str().unwrap();
+    let path = format!("/v1/customers/c-sari/timeline?limit=1&cursor={cursor}");
+    let page = server.ask("GET", &path, &key, None).await;
+    assert_eq!(page.body["items"][0]["position"], 1, "{}", page.body);
+    for path in [
+        "/v1/customers/c-sari",
+        "/v1/customers/c-sari/loyalty",
+        "/v1/customers/c-sari/neglect",
+        "/v1/customers/c-sari/loyalty/explain?at=2026-11-20",
+        "/v1/customers",
+        "/v1/loyalty",
+        "/v1/neglect",
+        "/v1/projections",
+        "/v1/projections/card",
+        "/v1/projections/card/parked",
+        "/v1/worklist",
+    ] {
+        let answer = server.ask("GET", path, &key, None).await;
+        assert_eq!(answer.status, 200, "{path} {}", answer.body);
+        assert!(answer.body["as_of"]["position"].is_i64(), "{path}");
+    }
+    let nobody = server.ask("GET", "/v1/customers/c-nobody", &key, None).await;
+    assert_eq!((nobody.status, &nobody.body["code"]), (404, &json!("customer_unknown")));
+    let ahead = server.ask("GET", "/v1/customers?at_least=99999", &key, None).await;
+    assert_eq!((ahead.status, &ahead.body["code"]), (400, &json!("position_unknown")));
+    let reader = server.key("main", Scopes::of(&[Scope::TimelineRead])).await;
+    let masked = server.ask("GET", "/v1/customers/c-sari/timeline", &reader, None).await;
+    assert!(!masked.body.to_string().contains("Ibu Sari"), "{}", masked.body);
+    let search = server.ask("GET", "/v1/customers?search=Sari", &reader, None).await;
+    assert_eq!(search.status, 403);
+}
+
+#[tokio::test]
+async fn a_command_is_done_once_under_its_key_and_refused_with_names_of_parameters() {
+    let server = Server::start().await;
+    let key = server.admin().await;
+    server.ask("POST", "/v1/events", &key, Some(&contacted("1", "c-rina"))).await;
+    let promise = json!({
+        "customer": "c-rina", "promise": "p-1", "what": "an answer about the hall",
+        "due_at": "2026-11-21T15:00:00+07:00", "owner": "ani"
+    });
+    let once = [("idempotency-key", "k-1"), ("sapa-actor", "staff/ani")];
+    let first = server.ask_with("POST", "/v1/promises", &key, Some(&promise), &once).await;
+    assert_eq!(
+        (first.status, &first.body["promise"]["state"]),
+        (201, &json!("open")),
+        "{}",
+        first.body
+    );
+    let again = server.ask_with("POST", "/v1/promises", &key, Some(&promise), &once).await;
+    assert_eq!((again.status, &again.body), (201, &first.body));
+    assert_eq!(again.headers["idempotent-replayed"], "true");
+    let mut other = promise.clone();
+    other["what"] = json!("something else");
+    let reused = server.ask_with("POST", "/v1/promises", &key, Some(&other), &once).await;
+    assert_eq!(reused.body["code"], "idempotency_key_reused");
+    let taken = server.ask("POST", "/v1/promises", &key, Some(&other)).await;
+    assert_eq!(taken.body["code"], "already_exists");
+    other["promise"] = json!("p-2");
+    other["colour"] = json!("red");
+    let unknown = server.ask("POST", "/v1/promises", &key, Some(&other)).await;
+    assert_eq!((unknown.status, &unknown.body["errors"][0]["pointer"]), (422, &json!("colour")));
+
+    let untold = json!({"how": "renegotiated", "new_due_at": "2026-11-22T15:00:00+07:00"});
+    let refused = server.ask("POST", "/v1/promises/p-1/settle", &key, Some(&untold)).await;
+    assert_eq!(
+        (refused.status, &refused.body["rule"]),
+        (409, &json!("not_told")),
+        "{}",
+        refused.body
+    );
+    let kept = json!({"how": "kept"});
+    let moved = [("if-match", "\"7\"")];
+    let moved = server.ask_with("POST", "/v1/promises/p-1/settle", &key, Some(&kept), &moved).await;
+    assert_eq!((moved.status, &moved.body["code"]), (412, &json!("version_conflict")));
+    let kept = server.ask("POST", "/v1/promises/p-1/settle", &key, Some(&kept)).await;
+    assert_eq!(
+        (kept.status, &kept.body["promise"]["state"]),
+        (201, &json!("kept")),
+        "{}",
+        kept.body
+    );
+    for path in [
+        "/v1/promises/p-1",
+        "/v1/promises?customer=c-rina",
+        "/v1/promises/reliability",
+        "/v1/promises/quote?topic=hall",
+    ] {
+        assert_eq!(server.ask("GET", path, &key, None).await.status, 200, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn an_alert_is_taken_once_and_never_by_an_assistant() {
+    let server = Server::start().await;
+    let key = server.admin().await;
+    let raised = json!({
+        "specversion": "1.0", "id": "a-1", "source": "/sapa/neglect", "subject": "c-sari",
+        "type": "sapa.alert.raised.v1", "time": "2026-11-21T09:00:00+07:00", "actor": "system/neglect",
+        "data": {"alert": "a-1", "kind": "we_owe", "occurrence": 1, "severity": "warning",
+            "due_at": "2026-11-21T09:00:00+07:00", "owner": "dewi", "team": "frontdesk",
+            "because": ["/desk#1"], "stop_by": "answer", "policy": "owe", "policy_version": 1}
+    });
+    let recorded = server.ask("POST", "/v1/events", &key, Some(&raised)).await;
+    assert_eq!(recorded.status, 201, "{}", recorded.body);
+    let listed = server.ask("GET", "/v1/alerts?at_least=1&kind=we_owe", &key, None).await;
+    assert_eq!(listed.body["items"][0]["alert"], "a-1", "{}", listed.body);
+    let assistant = [("sapa-actor", "ai/helper")];
+    let refused = server.ask_with("POST", "/v1/alerts/a-1/ack", &key, None, &assistant).await;
+    assert_eq!(
+        (refused.status, &refused.body["rule"]),
+        (409, &json!("ai_may")),
+        "{}",
+        refused.body
+    );
+    let person = [("sapa-actor", "staff/rudi")];
+    let next =
+        server.ask_with("POST", "/v1/worklist/next?team=frontdesk", &key, None, &person).await;
+    assert_eq!(
+        (next.status, &next.body["alert"]["state"]),
+        (201, &json!("acknowledged")),
+        "{}",
+        next.body
+    );
+    let none =
+        server.ask_with("POST", "/v1/worklist/next?team=frontdesk", &key, None, &person).await;
+    assert_eq!((none.status, &none.body["alert"]), (200, &Value::Null));
+    let long = json!({"for": "9d", "reason": "on holiday"});
+    let refused =
+        server.ask_with("POST", "/v1/alerts/a-1/snooze", &key, Some(&long), &person).await;
+    assert_eq!(refused.body["rule"], "snooze_max", "{}", refused.body);
+    let short = json!({"for": "4h", "reason": "calls back at three"});
+    let snoozed =
+        server.ask_with("POST", "/v1/alerts/a-1/snooze", &key, Some(&short), &person).await;
+    assert_eq!(snoozed.body["alert"]["state"], "snoozed", "{}", snoozed.body);
+    let late = server.ask_with("POST", "/v1/alerts/a-1/ack", &key, None, &person).await;
+    assert_eq!((late.status, &late.body["code"]), (409, &json!("alert_state")));
+    let one = server.ask("GET", "/v1/alerts/a-1", &key, None).await;
+    assert_eq!(one.headers["etag"], "\"3\"", "{}", one.body);
+}
+
+#[tokio::test]
+async fn a_policy_is_published_on_top_of_the_version_that_was_read() {
+    let server = Server::start().await;
+    let key = server.admin().await;
+    let read = server.ask("GET", "/v1/policies/promise", &key, None).await;
+    assert_eq!(read.headers["etag"], "\"1\"");
+    let mut wanted =
+        json!({"body": read.body["body"], "effective_from": "2026-12-01T00:00:00+07:00"});
+    let stale = [("if-match", "\"4\"")];
+    let refused =
+        server.ask_with("POST", "/v1/policies/promise", &key, Some(&wanted), &stale).await;
+    assert_eq!(refused.status, 412, "{}", refused.body);
+    let fresh = [("if-match", "\"1\"")];
+    let made = server.ask_with("POST", "/v1/policies/promise", &key, Some(&wanted), &fresh).await;
+    assert_eq!((made.status, &made.body["policy"]["version"]), (201, &json!(2)), "{}", made.body);
+    wanted["body"]["renegotiate_max"] = json!("often");
+    let refused = server.ask("POST", "/v1/policies/promise", &key, Some(&wanted)).await;
+    assert_eq!((refused.status, &refused.body["code"]), (422, &json!("policy_invalid")));
+    let listed = server.ask("GET", "/v1/policies", &key, None).await;
+    assert_eq!(listed.status, 200);
+}
+
+#[tokio::test]
+async fn complaints_and_improvements_follow_on_what_exists() {
+    let server = Server::start().await;
+    let key = server.admin().await;
+    server.ask("POST", "/v1/events", &key, Some(&contacted("1", "c-wati"))).await;
+    let complaint = json!({
+        "customer": "c-wati", "complaint": "k-1", "channel": "phone", "kind": "technical",
+        "category": "air_conditioning", "severity": "high", "text": "too warm"
+    });
+    let made = server.ask("POST", "/v1/complaints", &key, Some(&complaint)).await;
+    assert_eq!(made.status, 201, "{}", made.body);
+    let remedy = json!({"remedy": "mended", "fault": "ours"});
+    let done = server.ask("POST", "/v1/complaints/k-1/resolve", &key, Some(&remedy)).await;
+    assert_eq!(done.status, 201, "{}", done.body);
+    let none = server.ask("POST", "/v1/complaints/k-9/resolve", &key, Some(&remedy)).await;
+    assert_eq!(none.status, 404);
+    let idea = json!({"title": "new units", "topic": "air_conditioning", "because": ["/desk#1"]});
+    let proposed = server.ask("POST", "/v1/improvements", &key, Some(&idea)).await;
+    assert_eq!(proposed.status, 201, "{}", proposed.body);
+    let tier = json!({"tier": "primary", "reason": "a friend of the house", "until": "2027-01-01"});
+    let set = server.ask("POST", "/v1/customers/c-wati/tier", &key, Some(&tier)).await;
+    assert_eq!(
+        (set.status, &set.body["loyalty"]["tier"]),
+        (201, &json!("primary")),
+        "{}",
+        set.body
+    );
+    let planned = json!({"at": "2026-11-25T10:00:00+07:00", "owner": "dewi", "purpose": "follow_up", "plan": "v-1"});
+    let planned = server.ask("POST", "/v1/customers/c-wati/plans", &key, Some(&planned)).await;
+    assert_eq!(planned.status, 201, "{}", planned.body);
+    let cancelled = json!({"plan": "v-1", "cancelled": true});
+    let cancelled = server.ask("POST", "/v1/customers/c-wati/plans", &key, Some(&cancelled)).await;
+    assert_eq!(cancelled.status, 201, "{}", cancelled.body);
 }

@@ -36,7 +36,7 @@ use crate::pull::{Pull, Standing};
 use crate::record::{Chunk, Recorder};
 use crate::step::{Delivery, Sorter};
 use crate::stream::BATCH_MAX;
-use crate::wire::{Answer, Answers, Taken};
+use crate::wire::{Answer, Answers, Place, Taken};
 
 /// Messages pending and none delivered for this long: the pull is set up again.
 pub const STALLED_AFTER: Duration = Duration::from_secs(30);
@@ -168,6 +168,8 @@ struct Flow {
     missed: u32,
     incarnation: Timestamp,
     highest: u64,
+    /// The answer subject of the newest delivery.
+    newest_reply: Option<String>,
     sorter: Sorter<Taken>,
     /// Read ahead, while another chunk is being committed.
     ahead: Option<Chunk>,
@@ -193,6 +195,7 @@ impl Flow {
             missed: 0,
             incarnation: Timestamp::UNIX_EPOCH,
             highest: 0,
+            newest_reply: None,
             ahead: None,
             in_work: Arc::from([]),
             committing: None,
@@ -273,6 +276,7 @@ impl Flow {
             Counters::add(&self.ingest.counters.redelivered, 1);
         }
         self.highest = self.highest.max(it.stream_sequence);
+        self.newest_reply = it.message.message.reply.as_ref().map(ToString::to_string);
         self.sorter.arrive(it, now)
     }
 
@@ -368,18 +372,47 @@ impl Flow {
         }
     }
 
-    /// Waits for the commit, then gives back everything that is not committed.
+    /// Stops listening, waits for the commit, then gives back everything that is not committed.
     async fn finish(mut self) {
+        let consumer = match std::mem::replace(&mut self.source, Source::Opening(pending().boxed()))
+        {
+            Source::Open(mut pull) => {
+                while let Some(Some(Ok(it))) = pull.next().now_or_never() {
+                    self.take(it, Instant::now());
+                }
+                Some(pull.consumer.clone())
+            }
+            Source::Opening(_) => None,
+        };
         let mut left = match self.committing.take() {
             Some(it) => it.await,
             None => Vec::new(),
         };
         left.extend(self.ahead.iter().flat_map(|it| it.messages.iter().cloned()));
         left.extend(self.sorter.drain());
-        let answers = &self.ingest.recorder.answers;
+        let answers = self.ingest.recorder.answers.clone();
         for it in &left {
             answers.give(Some(it), Answer::Nak).await;
         }
+        // After this the server knows that nobody listens, so what it has delivered it has delivered.
         answers.flush().await;
+        if let (Some(consumer), Some(like)) = (consumer, self.newest_reply.take())
+            && let Ok(standing) = pull::ask(consumer).await
+        {
+            answers.give_back_unseen(&like, self.unseen(&standing)).await;
+            answers.flush().await;
+        }
+    }
+
+    /// What was delivered after the newest message that reached us was on its way when we left. It
+    /// would lie there for a whole `ack_wait`, and newer messages behind it.
+    fn unseen(&self, standing: &Standing) -> impl Iterator<Item = Place> + use<> {
+        let ours = standing.pinned.is_some() && standing.pinned.as_deref() == self.sorter.pin();
+        let end = if ours { standing.delivered_up_to } else { self.highest };
+        let deliveries = self.sorter.last_delivery() + 1..;
+        (self.highest + 1..=end).zip(deliveries).map(|(stream_sequence, consumer_sequence)| Place {
+            stream_sequence,
+            consumer_sequence,
+        })
     }
 }

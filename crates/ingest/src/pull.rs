@@ -33,6 +33,8 @@ pub(crate) struct Pull {
 #[derive(Clone, Debug)]
 pub(crate) struct Standing {
     pub(crate) known: Known,
+    /// The highest place in the stream that was ever delivered.
+    pub(crate) delivered_up_to: u64,
     /// Messages that wait to be delivered.
     pub(crate) waiting: u64,
     /// Who is pinned, if anybody.
@@ -65,6 +67,7 @@ pub(crate) async fn ask(consumer: Consumer<pull::Config>) -> Result<Standing, as
             ack_pending: info.num_ack_pending,
             delivered: info.delivered.consumer_sequence,
         },
+        delivered_up_to: info.delivered.stream_sequence,
         waiting: info.num_pending,
         pinned: info.priority_groups.into_iter().find_map(|it| it.pinned_client_id),
     })

@@ -116,6 +116,12 @@ impl<M> Sorter<M> {
         self.pin.as_deref()
     }
 
+    /// Number of the newest delivery that reached us.
+    #[must_use]
+    pub fn last_delivery(&self) -> u64 {
+        self.last_delivery
+    }
+
     /// How many messages are held now.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -32,6 +32,25 @@ pub(crate) enum Answer<'a> {
     Term(&'a str),
 }
 
+/// Which delivery an answer is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) stream_sequence: u64,
+    pub(crate) consumer_sequence: u64,
+}
+
+/// The answer subject of another first delivery, spelled like one we have seen: 9 tokens, or 11 and
+/// more with domain and account in front of the stream.
+fn answer_subject(like: &str, place: Place) -> Option<String> {
+    let mut tokens: Vec<String> = like.split('.').map(str::to_owned).collect();
+    let delivered = if tokens.len() < 11 { 4 } else { 6 };
+    let values = [1, place.stream_sequence, place.consumer_sequence];
+    for (token, value) in tokens.get_mut(delivered..delivered + 3)?.iter_mut().zip(values) {
+        *token = value.to_string();
+    }
+    Some(tokens.join("."))
+}
+
 /// Sends answers.
 #[derive(Clone, Debug)]
 pub(crate) struct Answers(Client);
@@ -54,6 +73,17 @@ impl Answers {
         }
     }
 
+    /// Gives back deliveries that were on their way to us when we stopped listening. They have the
+    /// places after the last one that arrived, whose answer subject is `like`.
+    pub(crate) async fn give_back_unseen(&self, like: &str, unseen: impl Iterator<Item = Place>) {
+        for place in unseen {
+            let Some(reply) = answer_subject(like, place) else { return };
+            if let Err(error) = self.0.publish(reply, "-NAK".into()).await {
+                tracing::debug!(%error, "an answer to the broker was not sent");
+            }
+        }
+    }
+
     pub(crate) async fn tell(&self, it: Notice) {
         let mut headers = HeaderMap::new();
         headers.insert("Sapa-Code", it.code.as_str());
@@ -70,5 +100,25 @@ impl Answers {
         if !matches!(tokio::time::timeout(FLUSH_WAIT, self.0.flush()).await, Ok(Ok(()))) {
             tracing::warn!("the last answers to the broker may be lost; their messages come again");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_answer_subject_of_an_unseen_delivery_is_spelled_like_the_last_one() {
+        let place = Place { stream_sequence: 8, consumer_sequence: 9 };
+        for (like, wanted) in [
+            ("$JS.ACK.SAPA_IN.ingest.3.6.7.1700.0", "$JS.ACK.SAPA_IN.ingest.1.8.9.1700.0"),
+            (
+                "$JS.ACK._.ACC.SAPA_IN.ingest.3.6.7.1700.0",
+                "$JS.ACK._.ACC.SAPA_IN.ingest.1.8.9.1700.0",
+            ),
+        ] {
+            assert_eq!(answer_subject(like, place).as_deref(), Some(wanted));
+        }
+        assert_eq!(answer_subject("$JS.ACK.x", place), None);
     }
 }

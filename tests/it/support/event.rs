@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::files::golden;
 use super::{NOW, at};
 
-/// A CloudEvent on its way to the door.
+/// An event on its way to the door.
 #[derive(Clone, Debug)]
 pub struct Event {
     tenant: Tenant,

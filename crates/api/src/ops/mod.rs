@@ -16,12 +16,22 @@ use crate::idempotency::{self, Claim};
 use crate::params::Params;
 use crate::scope::Scope;
 
+pub mod alerts;
+pub mod complaints;
+pub mod customers;
 pub mod facts;
 pub mod keys;
+pub mod loyalty;
+pub mod neglect;
+pub mod policies;
+pub mod projections;
+pub mod promises;
 pub mod quarantine;
 pub mod receipts;
 pub mod streams;
 pub mod tenants;
+pub mod timeline;
+pub mod view;
 
 pub(crate) mod mask;
 mod refused;
@@ -205,6 +215,15 @@ static TABLE: LazyLock<Vec<Operation>> = LazyLock::new(|| {
         facts::OPERATIONS,
         streams::OPERATIONS,
         receipts::OPERATIONS,
+        customers::OPERATIONS,
+        timeline::OPERATIONS,
+        loyalty::OPERATIONS,
+        neglect::OPERATIONS,
+        complaints::OPERATIONS,
+        promises::OPERATIONS,
+        alerts::OPERATIONS,
+        policies::OPERATIONS,
+        projections::OPERATIONS,
         quarantine::OPERATIONS,
         keys::OPERATIONS,
         tenants::OPERATIONS,

@@ -73,8 +73,10 @@ impl NatsOptions {
         }
     }
 
+    /// Absolute, because the server runs in this folder and reads paths from there.
     fn folder(&self) -> PathBuf {
-        self.data_dir.join("nats")
+        let folder = self.data_dir.join("nats");
+        std::path::absolute(&folder).unwrap_or(folder)
     }
 }
 
