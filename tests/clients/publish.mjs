@@ -106,7 +106,9 @@ class Sapa {
     const subject = `sapa.v1.main.api.${operation}`;
     const body = JSON.stringify(question);
     const options = { timeout: ANSWER_MS, headers: head };
-    const answer = await this.connection.request(subject, body, options);
+    const answer = await this.connection.request(subject, body, options).catch((error) => {
+      throw new Difference(`${subject} ${body} was not answered: ${error}`);
+    });
     const shown = `${subject} ${body} -> ${spelled(answer.headers)} ${answer.string()}`;
     check(`${subject} answers 200`, "200", answer.headers?.get("Sapa-Status"), shown);
     return [answer.json(), shown];
@@ -149,18 +151,31 @@ async function publishAndAsk(sapa, action, it, modes) {
   check("the broker kept every copy", modes.length, sequences.size);
   check(`the position of ${action} is the same each time`, 1, positions.size, [...positions]);
   const [position] = positions;
-  check("a position is a whole number", true, Number.isSafeInteger(position) && position >= 1, position);
+  const whole = Number.isSafeInteger(position) && position >= 1;
+  check("a position is a whole number", true, whole, position);
   return position;
 }
 
-/** An event of a type that nobody knows is kept apart, and its sender can find that out. */
-async function quarantine(sapa) {
+/**
+ * An event of a type that nobody knows is kept apart, and its sender can find that out. Nothing else
+ * was: a copy that was taken for another event would have been kept apart as well.
+ */
+async function quarantine(sapa, notices) {
   const bad = event("teleported", { purpose: "courtesy" });
   await sapa.publish("teleported", bad, structured);
   const [receipt, shown] = await sapa.receipt(bad);
   check("the receipt of an unknown type", "quarantined", receipt.outcome, shown);
   check("the reason", "unknown_type", receipt.code, shown);
   check("it can be looked up", true, Boolean(receipt.quarantine_id), shown);
+  const found = [];
+  const late = setTimeout(() => notices.unsubscribe(), ANSWER_MS);
+  for await (const message of notices) {
+    const notice = message.json();
+    if (notice.source === SOURCE) found.push([notice.event_id, notice.code]);
+    if (notice.event_id === bad.id) break;
+  }
+  clearTimeout(late);
+  check("the notices of what was kept apart", [[bad.id, "unknown_type"]], found);
 }
 
 /** Pairs of position and text, by position. */
@@ -188,12 +203,16 @@ function checkRelayed(message, sent) {
   const shown = `${message.subject} ${spelled(message.headers)} ${message.string()}`;
   const position = message.headers?.get("Sapa-Position");
   const [, topic, action] = body.type.split(".");
-  check("the subject follows from the type", `sapa.v1.main.out.${topic}.${action}.${CUSTOMER}`, message.subject, shown);
+  const subject = `sapa.v1.main.out.${topic}.${action}.${CUSTOMER}`;
+  check("the subject follows from the type", subject, message.subject, shown);
   const mediaType = message.headers?.get("Content-Type").slice(0, 23).toLowerCase();
   check("it is structured", "application/cloudevents", mediaType, shown);
   check("the tenant is in the headers", "main", message.headers?.get("Sapa-Tenant"), shown);
   check("header and attribute have one position", position, body.position, shown);
-  check("the data is what was sent", sent.get(body.id)?.data, body.data, shown);
+  // The time comes back in UTC; everything else as it was sent.
+  const { time: _, ...wanted } = sent.get(body.id) ?? {};
+  const members = Object.fromEntries(Object.keys(wanted).map((name) => [name, body[name]]));
+  check("attributes and data are what was sent", wanted, members, shown);
   return [Number(position), body.id];
 }
 
@@ -219,6 +238,7 @@ async function run(http, natsUrl, key, token) {
   const connection = await connect({ servers: natsUrl, token, reconnect: false });
   try {
     const sapa = new Sapa(connection, http, key);
+    const notices = connection.subscribe("sapa.v1.main.quarantine.*");
     const contacted = event("contacted", { purpose: "courtesy", outcome: "reached" });
     const greeted = event("greeted", { by_name: true, manner: "phone" });
     const recorded = new Map();
@@ -228,7 +248,7 @@ async function run(http, natsUrl, key, token) {
     recorded.set(greeted.id, await publishAndAsk(sapa, "greeted", greeted, binaryFirst));
     // Records enter the log in the order of SAPA_IN: once this one has its receipt, every copy
     // before it has been seen.
-    await quarantine(sapa);
+    await quarantine(sapa, notices);
     await timeline(sapa, recorded);
     await relayed(sapa, new Map([contacted, greeted].map((it) => [it.id, it])), recorded);
   } finally {

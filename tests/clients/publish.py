@@ -96,9 +96,12 @@ class Sapa:
         """Asks by request-reply; the answer must be good."""
         subject = f"sapa.v1.main.api.{operation}"
         body = json.dumps(question).encode()
-        answer = await self.connection.request(
-            subject, body, timeout=ANSWER_SECONDS, headers=headers
-        )
+        try:
+            answer = await self.connection.request(
+                subject, body, timeout=ANSWER_SECONDS, headers=headers
+            )
+        except nats.errors.Error as error:
+            raise Difference(f"{subject} {body.decode()} was not answered: {error}") from error
         shown = f"{subject} {body.decode()} -> {answer.headers} {answer.data.decode()}"
         check(f"{subject} answers 200", "200", (answer.headers or {}).get("Sapa-Status"), shown)
         return json.loads(answer.data), shown
@@ -137,18 +140,28 @@ async def publish_and_ask(sapa, action, it, modes):
     check("the broker kept every copy", len(modes), len(sequences))
     check(f"the position of {action} is the same each time", 1, len(positions), positions)
     position = positions.pop()
-    check("a position is a whole number", True, isinstance(position, int) and position >= 1, position)
+    whole = isinstance(position, int) and position >= 1
+    check("a position is a whole number", True, whole, position)
     return position
 
 
-async def quarantine(sapa):
-    """An event of a type that nobody knows is kept apart, and its sender can find that out."""
+async def quarantine(sapa, notices):
+    """An event of a type that nobody knows is kept apart, and its sender can find that out.
+
+    Nothing else was: a copy that was taken for another event would have been kept apart as well.
+    """
     bad = event("teleported", {"purpose": "courtesy"})
     await sapa.publish("teleported", bad, structured)
     receipt, shown = await sapa.receipt(bad)
     check("the receipt of an unknown type", "quarantined", receipt.get("outcome"), shown)
     check("the reason", "unknown_type", receipt.get("code"), shown)
     check("it can be looked up", True, bool(receipt.get("quarantine_id")), shown)
+    found = []
+    while (bad["id"], "unknown_type") not in found:
+        notice = json.loads((await notices.next_msg(timeout=ANSWER_SECONDS)).data)
+        if notice["source"] == SOURCE:
+            found.append((notice["event_id"], notice["code"]))
+    check("the notices of what was kept apart", [(bad["id"], "unknown_type")], found)
 
 
 async def timeline(sapa, recorded):
@@ -180,11 +193,16 @@ async def relayed(sapa, sent, recorded):
         shown = f"{message.subject} {message.headers} {message.data.decode()}"
         position = message.headers["Sapa-Position"]
         topic_action = body["type"].removeprefix("sapa.").removesuffix(".v1")
-        check("the subject follows from the type", f"sapa.v1.main.out.{topic_action}.{CUSTOMER}", message.subject, shown)
-        check("it is structured", "application/cloudevents", message.headers["Content-Type"][:23].lower(), shown)
+        subject = f"sapa.v1.main.out.{topic_action}.{CUSTOMER}"
+        check("the subject follows from the type", subject, message.subject, shown)
+        media_type = message.headers["Content-Type"][:23].lower()
+        check("it is structured", "application/cloudevents", media_type, shown)
         check("the tenant is in the headers", "main", message.headers["Sapa-Tenant"], shown)
         check("header and attribute have one position", position, body["position"], shown)
-        check("the data is what was sent", sent[body["id"]]["data"], body["data"], shown)
+        # The time comes back in UTC; everything else as it was sent.
+        wanted_members = {name: it for name, it in sent[body["id"]].items() if name != "time"}
+        members = {name: body.get(name) for name in wanted_members}
+        check("attributes and data are what was sent", wanted_members, members, shown)
         found.append((int(position), body["id"]))
         if len(found) >= len(wanted):
             patience = QUIET_SECONDS
@@ -197,6 +215,7 @@ async def run(http, nats_url, key, token):
     connection = await nats.connect(nats_url, token=token, allow_reconnect=False)
     try:
         sapa = Sapa(connection, http, key)
+        notices = await connection.subscribe("sapa.v1.main.quarantine.*")
         contacted = event("contacted", {"purpose": "courtesy", "outcome": "reached"})
         greeted = event("greeted", {"by_name": True, "manner": "phone"})
         recorded = {
@@ -209,7 +228,7 @@ async def run(http, nats_url, key, token):
         }
         # Records enter the log in the order of SAPA_IN: once this one has its receipt, every copy
         # before it has been seen.
-        await quarantine(sapa)
+        await quarantine(sapa, notices)
         await timeline(sapa, recorded)
         await relayed(sapa, {it["id"]: it for it in (contacted, greeted)}, recorded)
     finally:

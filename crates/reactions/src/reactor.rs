@@ -79,7 +79,7 @@ impl Reactor {
                 Ok(Ticked { appended: 1.., .. }) => continue,
                 Ok(_) => {}
                 Err(error) => {
-                    tracing::warn!(error = %error, "tick failed; the next one tries again")
+                    tracing::warn!(error = %error, "tick failed; the next one tries again");
                 }
             }
             tokio::select! {

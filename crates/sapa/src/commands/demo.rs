@@ -173,7 +173,7 @@ async fn play(
     plan: &Plan,
 ) -> Result<(Marker, i64), Failure> {
     let wanted = session.config.http.addr.port();
-    if service.http.port() != wanted {
+    if wanted != 0 && service.http.port() != wanted {
         let port = service.http.port();
         session.output.note(&format!("port {wanted} is busy; listening on {port} instead"));
     }
@@ -194,7 +194,8 @@ async fn play(
 /// Finds or fetches nats-server; without one the demo goes on and says what is missing.
 async fn find_nats(session: &Session, config: &mut Config) -> Result<Option<String>, Failure> {
     if config.nats.mode != NatsMode::Managed {
-        return Ok(None);
+        let is_off = config.nats.mode == NatsMode::Off;
+        return Ok(is_off.then(|| "nats.mode = off; start without --no-nats to add it".to_owned()));
     }
     let configured = config.nats.server_bin.clone();
     let search = Search { configured, fetch: config.nats.fetch, quiet: session.globals.quiet };

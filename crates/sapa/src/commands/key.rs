@@ -65,7 +65,7 @@ impl Key {
                 Call::post(&["v1", "keys"], &body)
             }
             Self::List => Call::get(&["v1", "keys"]).columns(&[
-                "key_id",
+                "id",
                 "name",
                 "scopes",
                 "sources",

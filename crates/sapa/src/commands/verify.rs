@@ -9,6 +9,7 @@ use projections::rebuild::hashes;
 use projections::runner::Runner;
 use serde_json::{Value, json};
 use store::db::{Family, Place};
+use store::lease::{self, LEADER};
 use store::{Log, generations};
 
 use crate::clock::{SystemClock, SystemIds};
@@ -18,8 +19,6 @@ use crate::serve::lock::Lock;
 
 /// Events of one page.
 const PAGE: usize = 4_000;
-/// Above every epoch of a leader: nobody leads while this runs.
-const EPOCH: i64 = i64::MAX;
 
 /// Its arguments.
 #[derive(Debug, Args)]
@@ -42,15 +41,18 @@ impl Verify {
         let _lock = Lock::take(folder)?;
         let place = &session.config.database.place;
         let log = Log::open(place, 1, SystemIds.new_id()).await?;
+        let holder = format!("verify-{}", SystemIds.new_id());
         let generation = generations::live(log.db(), SystemClock.now()).await?;
         let live = place.open(Family::Views(generation), 1).await?;
         let scratch = tempfolder(session)?;
         let fresh = Place::Folder(scratch.clone()).open(Family::Views(generation), 1).await?;
         let target = log.head().await?;
+        let epoch = lead(&log, &holder).await?;
 
-        let mut answers =
-            Runner::open(log.clone(), live, generation, 0).await.map_err(|error| failed(&error))?;
-        let mut again = Runner::open(log, fresh, generation, EPOCH)
+        let mut answers = Runner::open(log.clone(), live, generation, epoch)
+            .await
+            .map_err(|error| failed(&error))?;
+        let mut again = Runner::open(log.clone(), fresh, generation, epoch)
             .await
             .map_err(|error| failed(&error))?
             .with_page(PAGE);
@@ -59,6 +61,9 @@ impl Verify {
         }
         while answers.step().await.map_err(|error| failed(&error))?.events != 0 {}
         let pairs = hashes(&answers).await?.into_iter().zip(hashes(&again).await?);
+        lease::release(log.db(), LEADER, &holder, SystemClock.now())
+            .await
+            .map_err(Failure::store)?;
         // The scratch folder is below the data folder and holds nothing else.
         let _ = std::fs::remove_dir_all(&scratch);
         let lines: Vec<Value> = pairs
@@ -74,6 +79,18 @@ impl Verify {
         }
         Ok(if same { Exit::Done } else { Exit::Failed })
     }
+}
+
+/// Takes the lease, so that the live read models may be brought up to the head.
+async fn lead(log: &Log, holder: &str) -> Result<i64, Failure> {
+    let taken = lease::take(log.db(), LEADER, holder, SystemClock.now()).await;
+    taken.map_err(Failure::store)?.map(|it| it.epoch).ok_or_else(|| {
+        Failure::new(
+            Exit::Later,
+            "the process before did not give its lease back",
+            "It ends by itself: try again in ten seconds.",
+        )
+    })
 }
 
 fn tempfolder(session: &Session) -> Result<std::path::PathBuf, Failure> {

@@ -54,7 +54,8 @@ const fn in_demo(it: Key, demo: &'static str) -> Key {
 
 /// What a process may do.
 const ROLES: &[&str] = &["all", "ingest", "project", "react", "deliver", "api"];
-const AGENT: &str = "timeline:read,pii:read,events:read,interaction:write,customer:write,\
+/// The agents' set, and appending facts: on NATS the permission to publish a subject is the grant.
+const AGENT: &str = "events:append,timeline:read,pii:read,events:read,interaction:write,customer:write,\
                      booking:write,promise:write,alert:ack";
 const MANY: u64 = 1_000_000;
 

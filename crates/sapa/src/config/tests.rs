@@ -25,7 +25,7 @@ fn every_default_is_valid_and_means_what_the_table_says() {
     assert_eq!(config.nats.in_max_bytes, 8 << 30);
     assert_eq!(config.nats.mode, NatsMode::Managed);
     assert_eq!(config.shutdown_grace, Duration::from_secs(10));
-    assert_eq!(config.nats.default_scopes.len(), 8);
+    assert_eq!(config.nats.default_scopes.len(), 9);
     for (key, value) in config.values() {
         let is_set = value.setting != Setting::Nothing;
         assert_eq!(is_set, !key.default.is_empty(), "{}", key.name);

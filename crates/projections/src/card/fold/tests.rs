@@ -1,3 +1,5 @@
+//! Promises about what a card remembers.
+
 use events::envelope::Recorded;
 use events::policy::Policies;
 use jiff::civil::date;

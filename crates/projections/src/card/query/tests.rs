@@ -1,3 +1,5 @@
+//! Promises about how cards are found.
+
 use super::*;
 use crate::timeline::given::{Stage, at, event};
 use events::envelope::Recorded;

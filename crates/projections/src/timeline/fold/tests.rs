@@ -1,3 +1,5 @@
+//! Promises about how phases follow from facts.
+
 use events::envelope::Recorded;
 use events::policy::{Policies, Published};
 use serde_json::json;

@@ -1,3 +1,5 @@
+//! Promises about how a timeline is paged.
+
 use super::*;
 use crate::timeline::given::{Stage, at, event, reference};
 

@@ -1,3 +1,5 @@
+//! Promises about the sentences about facts.
+
 use std::collections::BTreeSet;
 
 use events::kind::Kind;
