@@ -12,6 +12,7 @@ mod log_round_trip;
 mod statements;
 
 mod delivery;
+mod imports;
 mod ingest;
 
 mod architecture;

@@ -276,6 +276,11 @@ impl Alert {
     fn note(&mut self, entry: &Entry<'_>, to: Status, by: String, note: Option<String>) {
         self.status = to;
         self.since = entry.at();
+        if entry.is_imported() {
+            // It is about history: nobody could take it before that was loaded, so the time in
+            // which somebody should have taken it does not begin in the past.
+            self.since = self.since.max(entry.event.recorded_at);
+        }
         self.version += 1;
         self.history.push(Change { at: entry.at(), event: entry.reference(), to, by, note });
         if HISTORY_MAX < self.history.len() {
