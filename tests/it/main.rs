@@ -14,5 +14,10 @@ mod statements;
 mod ingest;
 mod delivery;
 
+mod program;
+mod survival;
+mod survival_checks;
+mod survival_load;
+
 mod architecture;
 mod tidy;
