@@ -15,6 +15,11 @@ mod delivery;
 mod imports;
 mod ingest;
 
+mod program;
+mod survival;
+mod survival_checks;
+mod survival_load;
+
 mod architecture;
 mod compose;
 mod readme;

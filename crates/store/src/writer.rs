@@ -9,6 +9,7 @@
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use events::envelope::{Incoming, Receipt};
@@ -83,7 +84,23 @@ type Answer = oneshot::Receiver<Result<Vec<Appended>, AppendError>>;
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) events: Vec<Incoming>,
+    line: Line,
     answer: oneshot::Sender<Result<Vec<Appended>, AppendError>>,
+}
+
+/// What came in one call and keeps its order: once one of it could not be written, those after it
+/// are not written either.
+#[derive(Clone, Debug, Default)]
+struct Line(Arc<AtomicBool>);
+
+impl Line {
+    fn is_broken(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn tear(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// The handle that callers append through. Cheap to clone.
@@ -100,7 +117,7 @@ impl Appender {
         if events.is_empty() {
             return Ok(Vec::new());
         }
-        let outcome = answered(self.enqueue(events).await?).await;
+        let outcome = answered(self.enqueue(events, &Line::default()).await?).await;
         let own = outcome.map_err(|error| error.at(|index| place_of(index, &places)))?;
         Ok(spread(&own, &places))
     }
@@ -108,15 +125,16 @@ impl Appender {
     /// Appends every event as a request of its own; they enter the queue in their order and are
     /// waited for together.
     ///
-    /// Once the queue has no place for one, those after it are `Busy` as well, so that none
-    /// overtakes another.
+    /// Once the queue has no place for one, or the database does not answer for one, those after it
+    /// are `Busy`, so that none overtakes another.
     pub async fn append_each(&self, events: Vec<Incoming>) -> Vec<Result<Appended, AppendError>> {
         let mut waiting = Vec::with_capacity(events.len());
+        let line = Line::default();
         let mut refused = None;
         for event in events {
             waiting.push(match &refused {
                 Some(error) => Err(AppendError::clone(error)),
-                None => self.enqueue(vec![event]).await,
+                None => self.enqueue(vec![event], &line).await,
             });
             refused = waiting.last().and_then(|it| it.as_ref().err().cloned());
         }
@@ -130,9 +148,10 @@ impl Appender {
         outcomes
     }
 
-    async fn enqueue(&self, events: Vec<Incoming>) -> Result<Answer, AppendError> {
+    async fn enqueue(&self, events: Vec<Incoming>, line: &Line) -> Result<Answer, AppendError> {
         let (answer, answered) = oneshot::channel();
-        let sent = self.0.send_timeout(Request { events, answer }, QUEUE_WAIT).await;
+        let request = Request { events, line: line.clone(), answer };
+        let sent = self.0.send_timeout(request, QUEUE_WAIT).await;
         sent.map(|()| answered).map_err(|error| match error {
             SendTimeoutError::Timeout(_) => AppendError::Busy,
             SendTimeoutError::Closed(_) => stopped(),
@@ -192,12 +211,19 @@ impl Writer {
     }
 
     async fn commit(&self, batch: Vec<Request>) {
+        let batch = without_overtakers(batch);
+        if batch.is_empty() {
+            return;
+        }
         match self.write(&batch).await {
             // What no other attempt can cure is the fault of one request: its neighbours go on.
             Err(error) if 1 < batch.len() && !is_transient(&error) => {
                 for request in batch {
-                    let outcome = self.write(std::slice::from_ref(&request)).await;
-                    self.tell(vec![request], outcome);
+                    let alone = without_overtakers(vec![request]);
+                    if !alone.is_empty() {
+                        let outcome = self.write(&alone).await;
+                        self.tell(alone, outcome);
+                    }
                 }
             }
             outcome => self.tell(batch, outcome),
@@ -219,6 +245,10 @@ impl Writer {
             Err(error) => {
                 tracing::error!(error = %error, requests = batch.len(), "append failed");
                 for request in batch {
+                    // What is at fault alone would fail again for ever: nobody waits for it.
+                    if is_transient(&error) {
+                        request.line.tear();
+                    }
                     let _ = request.answer.send(Err(AppendError::Unavailable(error.to_string())));
                 }
             }
@@ -264,6 +294,17 @@ fn is_transient(error: &sqlx::Error) -> bool {
         }
         _ => false,
     }
+}
+
+/// Leaves what may be written; what would overtake one of its own line that was not is told to come
+/// back.
+fn without_overtakers(batch: Vec<Request>) -> Vec<Request> {
+    let (overtakers, batch): (Vec<Request>, _) =
+        batch.into_iter().partition(|it| it.line.is_broken());
+    for it in overtakers {
+        let _ = it.answer.send(Err(AppendError::Busy));
+    }
+    batch
 }
 
 /// Takes what may be committed together; the rest waits in its order.
@@ -398,4 +439,27 @@ fn answer(events: &[Incoming], judged: Vec<Judged>) -> Result<Vec<Appended>, App
             _ => Appended::Duplicate(it.receipt),
         })
         .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(line: &Line) -> (Request, Answer) {
+        let (answer, answered) = oneshot::channel();
+        (Request { events: Vec::new(), line: line.clone(), answer }, answered)
+    }
+
+    #[tokio::test]
+    async fn what_came_after_something_that_was_not_written_is_not_written_either() {
+        let (line, other) = (Line::default(), Line::default());
+        let (first, _) = request(&line);
+        first.line.tear();
+        let (second, answered) = request(&line);
+        let (neighbour, _) = request(&other);
+        let left = without_overtakers(vec![second, neighbour]);
+        assert_eq!(left.len(), 1);
+        assert!(!left[0].line.is_broken());
+        assert!(matches!(answered.await.unwrap(), Err(AppendError::Busy)));
+    }
 }
