@@ -57,6 +57,7 @@ pub async fn readiness(app: &App) -> (State, Vec<Check>) {
     } else if !app.health.is_started() {
         checks.push(Check::new("process", State::Failed, "is starting"));
     }
+    checks.push(read_models(app).await);
     checks.extend(app.surroundings.checks());
     let worst = checks.iter().map(|it| it.state).max().unwrap_or(State::Ok);
     (worst, checks)
@@ -85,6 +86,28 @@ async fn log(app: &App) -> Check {
         *kept = Some((Instant::now(), check.clone()));
     }
     check
+}
+
+/// How long the oldest event that the read models have not folded has been waiting.
+async fn read_models(app: &App) -> Check {
+    let unknown = |_| Check::new("projections", State::Failed, "do not answer");
+    let looked = async {
+        let position = app.views.position().await.map_err(unknown)?;
+        let next = app.log.read_after(position, 1).await.map_err(unknown)?;
+        Ok::<_, Check>((position, next.into_iter().next()))
+    };
+    let (position, next) = match looked.await {
+        Ok(found) => found,
+        Err(check) => return check,
+    };
+    let Some(next) = next else {
+        return Check::new("projections", State::Ok, format!("ok at {position}"));
+    };
+    let waited = app.clock.now().duration_since(next.recorded_at);
+    let state =
+        if waited.unsigned_abs() <= app.settings.lag_max { State::Ok } else { State::Failed };
+    let behind = app.log.head().await.map_or(1, |head| head - position);
+    Check::new("projections", state, format!("at {position}, lag {behind}"))
 }
 
 /// The lines of `?verbose`, or the one word without it.

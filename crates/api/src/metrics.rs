@@ -20,7 +20,7 @@ use crate::surroundings::Sample;
 
 mod table;
 
-pub use table::{Kind, Series, TABLE};
+pub use table::{ALERT_KINDS, Kind, SEVERITIES, Series, TABLE};
 
 /// The media type of what [`Metrics::text`] gives.
 pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";

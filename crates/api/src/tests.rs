@@ -425,8 +425,8 @@ async fn a_command_is_done_once_under_its_key_and_refused_with_names_of_paramete
     assert_eq!(again.headers["idempotent-replayed"], "true");
     let mut other = promise.clone();
     other["what"] = json!("something else");
-    let reused = server.ask_with("POST", "/v1/promises", &key, Some(&other), &once).await;
-    assert_eq!(reused.body["code"], "idempotency_key_reused");
+    let twice = server.ask_with("POST", "/v1/promises", &key, Some(&other), &once).await;
+    assert_eq!(twice.body["code"], "idempotency_key_reused");
     let taken = server.ask("POST", "/v1/promises", &key, Some(&other)).await;
     assert_eq!(taken.body["code"], "already_exists");
     other["promise"] = json!("p-2");

@@ -171,12 +171,6 @@ async fn scrape(State(served): State<Served>, request: Request) -> Response<Body
 /// What is read when somebody asks: the log's head, what waits, what is open.
 async fn own_samples(served: &Served) -> Vec<Sample> {
     let app = &served.app;
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "a gauge is a float, and no count here nears 2^53"
-    )]
-    let float = |it: i64| it as f64;
-    let count = |it: usize| float(i64::try_from(it).unwrap_or(i64::MAX));
     let free = app.streams.available_permits();
     let mut samples = vec![
         Sample::of("sapa_append_queue_requests", count(app.appender.waiting())),
@@ -185,6 +179,7 @@ async fn own_samples(served: &Served) -> Vec<Sample> {
     if let Ok(head) = app.log.head().await {
         samples.push(Sample::of("sapa_log_position", float(head)));
     }
+    samples.extend(view_samples(served).await);
     if let Ok(open) = store::quarantine::count_open(app.db()).await {
         let of_code = |(code, rows): (String, i64)| {
             Sample::of("sapa_quarantine_open", float(rows)).with("code", code)
@@ -192,6 +187,47 @@ async fn own_samples(served: &Served) -> Vec<Sample> {
         samples.extend(open.into_iter().map(of_code));
     }
     samples
+}
+
+/// How far the read models are, who is set aside, and what rings.
+async fn view_samples(served: &Served) -> Vec<Sample> {
+    let app = &served.app;
+    let (Ok(mut snapshot), Ok(head)) = (app.views.snapshot().await, app.log.head().await) else {
+        return Vec::new();
+    };
+    let position = snapshot.position;
+    let parked = projections::parked::load(&mut snapshot.tx).await.unwrap_or_default();
+    let parked = parked.iter().filter(|it| !it.skipped).count();
+    let mut samples = Vec::new();
+    for name in projections::NAMES {
+        for (series, value) in [
+            ("sapa_projection_position", float(position)),
+            ("sapa_projection_lag_events", float(head - position)),
+            ("sapa_projection_parked_customers", count(parked)),
+        ] {
+            samples.push(Sample::of(series, value).with("projection", name));
+        }
+    }
+    if let Ok(open) = projections::alerts::query::count_open(&mut snapshot).await {
+        for kind in metrics::ALERT_KINDS {
+            for severity in metrics::SEVERITIES {
+                let same = |it: &&(String, String, i64)| it.0 == *kind && it.1 == *severity;
+                let rows = open.iter().find(same).map_or(0, |it| it.2);
+                let sample = Sample::of("sapa_alerts_open", float(rows));
+                samples.push(sample.with("kind", *kind).with("severity", *severity));
+            }
+        }
+    }
+    samples
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float, and no count here nears 2^53")]
+fn float(it: i64) -> f64 {
+    it as f64
+}
+
+fn count(it: usize) -> f64 {
+    float(i64::try_from(it).unwrap_or(i64::MAX))
 }
 
 async fn catalogue(headers: HeaderMap) -> Response<Body> {

@@ -67,9 +67,11 @@ const PROJECTIONS: &[&str] = &[
     "identity",
     "policies",
 ];
-const ALERT_KINDS: &[&str] =
+/// Kinds of alerts.
+pub const ALERT_KINDS: &[&str] =
     &["they_silent", "we_silent", "we_owe", "debate", "booking_conflict", "trend"];
-const SEVERITIES: &[&str] = &["notice", "warning", "critical"];
+/// How loud alerts are.
+pub const SEVERITIES: &[&str] = &["notice", "warning", "critical"];
 const ALERT_ACTIONS: &[&str] =
     &["raised", "acknowledged", "snoozed", "escalated", "resolved", "withdrawn"];
 const SINKS: &[&str] = &["nats"];

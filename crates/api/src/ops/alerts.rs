@@ -148,7 +148,7 @@ async fn list(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<P
     found.truncate(limit);
     let next = found.last().filter(|_| more).map(|it| place(&list, it));
     let items = told_all(&mut look, caller, &found).await?;
-    Ok(look.page(&items, next))
+    Ok(look.page(&items, next.as_deref()))
 }
 
 async fn told_all(
@@ -196,7 +196,7 @@ async fn worklist(app: &App, caller: &Caller, params: Params) -> Result<Reply, B
     let next = next.map(|it| place(&list, it));
     let waiting: Vec<Found> = found.into_iter().take(limit).filter(is_waiting).collect();
     let items = told_all(&mut look, caller, &waiting).await?;
-    Ok(look.page(&items, next))
+    Ok(look.page(&items, next.as_deref()))
 }
 
 fn is_waiting(it: &Found) -> bool {

@@ -128,7 +128,7 @@ async fn list(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<P
         .await
         .map_err(|error| unread(&error))?;
     let next = page.next.map(|it| list.cursor(&crate::answer::json(&it)));
-    Ok(look.page(&page.cards, next))
+    Ok(look.page(&page.cards, next.as_deref()))
 }
 
 async fn get(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<Problem>> {
@@ -309,9 +309,9 @@ async fn earlier_plan(
             .await
             .map_err(|error| unread(&error))?;
         let planned = page.iter().filter(|it| it.kind == Kind::InteractionPlanned);
-        let data =
+        let mut data =
             planned.filter_map(|it| serde_json::from_str::<Map<String, Value>>(&it.data).ok());
-        found = data.filter(|it| it.get("plan") == Some(&json!(plan))).next_back().or(found);
+        found = data.rfind(|it| it.get("plan") == Some(&json!(plan))).or(found);
         match page.last() {
             Some(last) if page.len() == PAGE => after = last.version,
             _ => return found.ok_or_else(not_found),

@@ -95,5 +95,5 @@ async fn list(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<P
         list.cursor(&crate::answer::json(&(spell(*at), holder, clock)))
     });
     let items: Vec<Value> = found.into_iter().map(|(_, row)| row).collect();
-    Ok(look.page(&items, next))
+    Ok(look.page(&items, next.as_deref()))
 }

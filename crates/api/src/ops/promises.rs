@@ -125,7 +125,7 @@ async fn list(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<P
     let place = |it: &Found| list.cursor(&format!("{} {}", spell(it.due_at), it.promise));
     let next = found.last().filter(|_| more).map(place);
     let items: Vec<Value> = found.iter().map(|it| told(it, caller, now)).collect();
-    Ok(look.page(&items, next))
+    Ok(look.page(&items, next.as_deref()))
 }
 
 async fn get(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<Problem>> {

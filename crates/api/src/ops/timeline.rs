@@ -110,7 +110,7 @@ async fn list(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<P
     let items: Vec<Value> =
         page.entries.iter().map(|it| serde_json::to_value(it).unwrap_or_default()).collect();
     let next = page.next.map(|(at, position)| list.cursor(&format!("{} {position}", spell(at))));
-    Ok(look.page(&items, next))
+    Ok(look.page(&items, next.as_deref()))
 }
 
 #[cfg(test)]

@@ -77,9 +77,9 @@ impl Look {
 
     /// A page of items, with `as_of`.
     #[must_use]
-    pub fn page(&self, items: &[Value], next: Option<String>) -> Reply {
+    pub fn page(&self, items: &[Value], next: Option<&str>) -> Reply {
         let items: Vec<String> = items.iter().map(json).collect();
-        crate::answer::page(&items, next.as_deref(), None, self.as_of)
+        crate::answer::page(&items, next, None, self.as_of)
     }
 
     /// What is known of one customer; 404 if nothing ever was.

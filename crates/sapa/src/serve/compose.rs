@@ -52,7 +52,7 @@ pub async fn compose(
     let views =
         Views::open(database.place.clone(), base.log.clone(), clock, database.pool_max).await?;
     let told = Arc::new(Told::default());
-    let app = app(base, &told).await?;
+    let app = app(base, &views, &told).await?;
     if config.has_role("api") {
         let app = Arc::clone(&app);
         tasks.start(Task::Http, |stop| async move { Ok(api::serve(app, listener, stop).await?) });
@@ -96,7 +96,7 @@ async fn attach(
     Ok(pipes)
 }
 
-async fn app(base: &Base, told: &Arc<Told>) -> Result<Arc<App>, Failure> {
+async fn app(base: &Base, views: &Views, told: &Arc<Told>) -> Result<Arc<App>, Failure> {
     let tenants = Arc::new(Tenants::load(base.log.db()).await?);
     let parts = api::Parts {
         log: base.log.clone(),
@@ -104,6 +104,7 @@ async fn app(base: &Base, told: &Arc<Told>) -> Result<Arc<App>, Failure> {
         bell: base.bell.clone(),
         clock: Arc::clone(&base.clock),
         ids: Arc::clone(&base.ids),
+        views: views.clone(),
         tenants,
         settings: settings(&base.config, base.mode),
         surroundings: Arc::clone(told) as Arc<dyn api::surroundings::Surroundings>,
@@ -139,8 +140,7 @@ fn record(base: &Base, pipes: &Pipes, app: &Arc<App>, told: &Told, tasks: &mut T
     if !base.config.has_role("ingest") {
         return;
     }
-    let refuse = base.config.refuse_unknown_fields;
-    let (known, tenants) = watch::channel(known_tenants(app, refuse));
+    let (known, tenants) = watch::channel(known_tenants(app, &base.config));
     let ingest = ingest::Ingest::new(ingest::Parts {
         context: jetstream::new(pipes.ingest.clone()),
         appender: base.appender.clone(),
@@ -151,7 +151,7 @@ fn record(base: &Base, pipes: &Pipes, app: &Arc<App>, told: &Told, tasks: &mut T
         counters: Arc::clone(&told.ingest),
         ack_wait: base.config.nats.ack_wait,
     });
-    let app = Arc::clone(app);
+    let (app, config) = (Arc::clone(app), Arc::clone(&base.config));
     tasks.start(Task::Ingest, |stop| async move {
         let refresh = async {
             loop {
@@ -159,7 +159,7 @@ fn record(base: &Base, pipes: &Pipes, app: &Arc<App>, told: &Told, tasks: &mut T
                 if let Err(error) = app.tenants.refresh(app.db()).await {
                     tracing::warn!(%error, "the tenants could not be read again");
                 }
-                known.send_replace(known_tenants(&app, refuse));
+                known.send_replace(known_tenants(&app, &config));
             }
         };
         tokio::select! {
@@ -169,12 +169,20 @@ fn record(base: &Base, pipes: &Pipes, app: &Arc<App>, told: &Told, tasks: &mut T
     });
 }
 
-fn known_tenants(app: &App, refuse_unknown_fields: bool) -> ingest::Tenants {
+/// What ingest has to know of the tenants. Who may publish to a subject may send what the default
+/// scopes allow, history included where they hold `import`.
+fn known_tenants(app: &App, config: &Config) -> ingest::Tenants {
     let all = app.tenants.all();
+    let refuse_unknown_fields = config.refuse_unknown_fields;
+    let may_import = config.nats.default_scopes.iter().any(|it| it == "import");
     let settings = all.iter().map(|it| {
         let fingerprint_key = it.fingerprint_key.clone();
-        let settings =
-            TenantSettings { fingerprint_key, refuse_unknown_fields, ..TenantSettings::default() };
+        let settings = TenantSettings {
+            fingerprint_key,
+            refuse_unknown_fields,
+            may_import,
+            ..Default::default()
+        };
         (it.tenant.clone(), settings)
     });
     Arc::new(settings.collect::<BTreeMap<Tenant, TenantSettings>>())

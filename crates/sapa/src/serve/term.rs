@@ -68,7 +68,8 @@ impl Plan {
 
         let mut tasks = Tasks::new(config.shutdown_grace);
         let (views, bell) = (self.views.clone(), self.base.bell.clone());
-        tasks.start(Task::Views, |stop| async move {
+        // A decision that was appended is waited for in the read models, so they stop after it.
+        tasks.found(Task::Views, |stop| async move {
             match keeper::keep_up(runner, views, bell, stop.clone()).await {
                 Err(RunError::Fenced(name)) => {
                     fenced(&name, &stop).await;
