@@ -11,6 +11,7 @@ mod log_contract;
 mod log_round_trip;
 mod statements;
 
+mod bad_input;
 mod delivery;
 mod imports;
 mod ingest;

@@ -150,6 +150,7 @@ async fn outcome(
     headers: &HeaderMap,
     framed: &mut Framed,
 ) -> Result<Reply, Box<Problem>> {
+    events::headers::within(pairs(headers).map(|(name, it)| name.len() + it.len() + 4).sum())?;
     let tenant: Tenant = message
         .subject
         .split('.')
@@ -206,24 +207,42 @@ async fn identify(
 /// Events over request-reply: one structured, one binary, or `{"events": […]}`.
 fn raw(headers: &HeaderMap, message: &Message) -> Result<Raw, Box<Problem>> {
     let bytes = message.payload.clone();
-    let kind = text(headers, "Content-Type").unwrap_or_default().to_ascii_lowercase();
-    let mut attributes = serde_json::Map::new();
-    for (name, values) in headers.iter() {
-        let name = name.to_string().to_ascii_lowercase();
-        let (Some(name), Some(value)) = (name.strip_prefix("ce-"), values.first()) else {
-            continue;
-        };
-        let value = crate::http::intake::decoded(value.as_str().as_bytes())
-            .ok_or_else(|| Box::new(Problem::of(Code::HeaderEncoding)))?;
-        attributes.insert(name.to_owned(), value.into());
+    let encoding = text(headers, "Content-Encoding");
+    events::headers::uncompressed(encoding.map(str::as_bytes))?;
+    let content_type = text(headers, "Content-Type");
+    let bare = content_type.map(|it| it.split(';').next().unwrap_or_default().trim());
+    let media_type = bare.map(str::to_ascii_lowercase);
+    let is_binary = pairs(headers).any(|(name, _)| name.eq_ignore_ascii_case("ce-specversion"));
+    // What is empty or begins with a byte-order mark gets an answer of its own further on.
+    let begins = bytes.trim_ascii_start().first();
+    match (media_type.as_deref(), is_binary) {
+        (Some(it), true) if it.starts_with("application/cloudevents") => {
+            Err(Box::new(Problem::of(Code::ModeAmbiguous)))
+        }
+        (_, true) => {
+            let attributes = events::headers::attributes(pairs(headers), content_type)?;
+            Ok(Raw { bytes, mode: Mode::Binary(attributes) })
+        }
+        (Some("application/cloudevents+json" | "application/json"), false) => {
+            Ok(Raw { bytes, mode: Mode::Message })
+        }
+        (None, false) if matches!(begins, None | Some(b'{' | 0xEF)) => {
+            Ok(Raw { bytes, mode: Mode::Message })
+        }
+        _ => Err(Box::new(Problem::new(
+            Code::MediaType,
+            "Send one event as application/cloudevents+json, one with ce-* headers, or several as {\"events\": [...]}.",
+            "Kirim satu peristiwa sebagai application/cloudevents+json, satu dengan header ce-*, atau beberapa sebagai {\"events\": [...]}.",
+        ))),
     }
-    if !attributes.contains_key("specversion") {
-        return Ok(Raw { bytes, mode: Mode::Message });
-    }
-    if kind.starts_with("application/cloudevents") {
-        return Err(Box::new(Problem::of(Code::ModeAmbiguous)));
-    }
-    Ok(Raw { bytes, mode: Mode::Binary(attributes) })
+}
+
+/// Every header with every value.
+fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &[u8])> {
+    headers.iter().flat_map(|(name, values)| {
+        let name: &str = name.as_ref();
+        values.iter().map(move |it| (name, it.as_str().as_bytes()))
+    })
 }
 
 /// Refuses an answer that the server would not carry (N23).

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use events::problem::{Code, Language, Problem};
+use events::problem::{Code, Language, Problem, Text};
 use serde_json::{Value, json};
 
 mod advice;
@@ -23,6 +23,12 @@ pub fn told(code: Code) -> Value {
         "example": Problem::of(code).to_json(Language::En, None, ""),
         "url": format!("/problems/{}", code.as_str()),
     })
+}
+
+/// What to do about a code, in both languages.
+#[must_use]
+pub fn remedy(code: Code) -> Text {
+    advice(code).remedy
 }
 
 /// The page of a code.

@@ -122,6 +122,12 @@ pub(crate) fn clean_names(kind: Kind, data: &mut Value, warnings: &mut Vec<Warni
     }
 }
 
+/// Whether a media type is JSON, whatever its parameters.
+fn is_json(media_type: &str) -> bool {
+    let bare = media_type.split(';').next().unwrap_or_default().trim();
+    bare.eq_ignore_ascii_case("application/json")
+}
+
 /// All faults of the envelope as one problem, whose code is that of the first.
 fn refusal(faults: Vec<(Code, Finding)>) -> Option<Box<Problem>> {
     let (code, first) = faults.first().map(|(code, it)| (*code, it.detail.clone()))?;
@@ -138,7 +144,14 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn fault(&mut self, code: Code, name: &str, en: impl Into<String>, id: impl Into<String>) {
-        self.faults.push((code, Finding::new(format!("/{name}"), code.as_str(), en, id)));
+        self.found(code, Finding::new(format!("/{name}"), code.as_str(), en, id));
+    }
+
+    /// Keeps the first fault of a place: what follows from it would only repeat it.
+    fn found(&mut self, code: Code, finding: Finding) {
+        if self.faults.iter().all(|(_, it)| it.pointer != finding.pointer) {
+            self.faults.push((code, finding));
+        }
     }
 
     /// A fault of the envelope that has no code of its own, only a rule.
@@ -149,7 +162,7 @@ impl Reader<'_> {
         en: impl Into<String>,
         id: impl Into<String>,
     ) {
-        self.faults.push((Code::SchemaInvalid, Finding::new(format!("/{name}"), rule, en, id)));
+        self.found(Code::SchemaInvalid, Finding::new(format!("/{name}"), rule, en, id));
     }
 
     fn required(&mut self, name: &str) {
@@ -201,9 +214,7 @@ impl Reader<'_> {
 
     fn content_type(&mut self) -> Result<(), Box<Problem>> {
         match self.text("datacontenttype") {
-            Some(it) if !it.to_ascii_lowercase().starts_with("application/json") => {
-                Err(media_type("/datacontenttype"))
-            }
+            Some(it) if !is_json(&it) => Err(media_type("/datacontenttype")),
             _ => Ok(()),
         }
     }
@@ -255,9 +266,7 @@ impl Reader<'_> {
 
     fn time(&mut self) -> Option<Timestamp> {
         let Some(text) = self.text("time") else {
-            if self.faults.iter().all(|(_, it)| it.pointer != "/time") {
-                self.required("time");
-            }
+            self.required("time");
             return None;
         };
         match parse_instant(&text) {
@@ -463,21 +472,22 @@ impl Reader<'_> {
                 self.warnings.push(Warning::IdPersonal);
                 Some(it)
             }
-            Ok(_) | Err(IdError::Personal) => {
-                self.fault(
-                    Code::IdPersonal,
-                    "subject",
-                    "Use an opaque customer id; addresses and telephone numbers belong in customer.identified.",
-                    "Pakai id pelanggan yang tidak bermakna; alamat dan nomor telepon masuk ke customer.identified.",
-                );
-                None
-            }
-            Err(IdError::Grammar(_)) => {
+            // A number with a plus in front is outside the alphabet too; what it is comes first.
+            Err(IdError::Grammar(_)) if !personal => {
                 self.fault(
                     Code::BadId,
                     "subject",
                     "`subject` may hold only A-Z a-z 0-9 . _ - : (1 to 64, first a letter or digit).",
                     "`subject` hanya boleh memuat A-Z a-z 0-9 . _ - : (1 sampai 64, diawali huruf atau angka).",
+                );
+                None
+            }
+            _ => {
+                self.fault(
+                    Code::IdPersonal,
+                    "subject",
+                    "Use an opaque customer id; addresses and telephone numbers belong in customer.identified.",
+                    "Pakai id pelanggan yang tidak bermakna; alamat dan nomor telepon masuk ke customer.identified.",
                 );
                 None
             }

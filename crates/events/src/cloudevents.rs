@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use crate::canonical::canonical;
 use crate::envelope::{Incoming, Recorded, Warning};
 use crate::fact::{self, Fact};
-use crate::id::{CustomerId, Source, Tenant};
+use crate::id::{CustomerId, EventId, Source, Tenant};
 use crate::json::{self, Document, JsonFault};
 use crate::kind::{CustomerRule, Family, Kind};
 use crate::problem::{Code, Finding, Problem};
@@ -73,7 +73,13 @@ pub fn binary(
     sender: &Sender<'_>,
 ) -> Result<Incoming, Box<Problem>> {
     within(body.len(), EVENT_BYTES_MAX)?;
-    let Document { value, inexact, long, nul } = json::read(body).map_err(json_problem)?;
+    let Document { value, inexact, long, nul } = json::read(body).map_err(|fault| {
+        let mut problem = json_problem(fault);
+        for it in &mut problem.errors {
+            it.pointer.insert_str(0, "/data");
+        }
+        problem
+    })?;
     let below = |it: String| format!("/data{it}");
     let notes = Notes {
         inexact: inexact.into_iter().map(below).collect(),
@@ -86,9 +92,7 @@ pub fn binary(
 /// Splits a batch into its events without reading them.
 pub fn batch(bytes: &[u8]) -> Result<Vec<&RawValue>, Box<Problem>> {
     within(bytes.len(), BATCH_BYTES_MAX)?;
-    let text = json::text(bytes).map_err(json_problem)?;
-    let items: Vec<&RawValue> =
-        serde_json::from_str(text).map_err(|error| json_problem(json::syntax(&error)))?;
+    let items = json::elements(bytes).map_err(json_problem)?;
     if (1..=BATCH_EVENTS_MAX).contains(&items.len()) {
         return Ok(items);
     }
@@ -113,7 +117,9 @@ fn check(
     notes: &Notes,
     sender: &Sender<'_>,
 ) -> Result<Incoming, Box<Problem>> {
-    let event_id = members.get("id").and_then(Value::as_str).map(str::to_owned);
+    // What is no id is not repeated either.
+    let event_id = members.get("id").and_then(Value::as_str);
+    let event_id = event_id.filter(|it| it.parse::<EventId>().is_ok()).map(str::to_owned);
     let named = |mut problem: Box<Problem>| {
         problem.event_id.clone_from(&event_id);
         problem
@@ -122,9 +128,18 @@ fn check(
     let kind = envelope.kind;
     let version = envelope.schema_version;
     let name = kind.type_name(version);
+    // Who may send a kind is asked before what it says; only some bookings depend on their venue.
+    let by_venue = kind.topic() == "booking" && !sender.external_venues.is_empty();
+    if !sender.may_import && kind.is_reserved() && !by_venue {
+        return Err(named(reserved_type(&name)));
+    }
 
     let mut findings = noted(kind, notes);
-    findings.extend(schema::validate(kind, version, &data));
+    for it in schema::validate(kind, version, &data) {
+        if findings.iter().all(|known| known.pointer != it.pointer) {
+            findings.push(it);
+        }
+    }
     let unknown = schema::unknown_fields(kind, version, &data);
     if sender.refuse_unknown_fields {
         findings.extend(unknown.iter().map(|it| unknown_field(it)));
@@ -141,7 +156,10 @@ fn check(
     let fact = upcast::upcast(kind, version, &text)
         .and_then(|today| Fact::parse(kind, &today))
         .map_err(|error| named(unreadable(&name, &error)))?;
-    let findings = fact::check(&fact, envelope.occurred_at);
+    let mut findings = fact::check(&fact, envelope.occurred_at);
+    if !sender.may_import {
+        findings.extend(fact::personal_ids(&fact));
+    }
     if !findings.is_empty() {
         return Err(named(schema_invalid(&name, findings)));
     }
@@ -339,12 +357,14 @@ pub fn media_type(pointer: &str) -> Box<Problem> {
     ))
 }
 
+/// Faults of the data. A rule that is a code of the catalogue is the code, where it comes first.
 fn schema_invalid(name: &str, findings: Vec<Finding>) -> Box<Problem> {
     let count = findings.len();
     let file = name.trim_start_matches("sapa.");
+    let code = findings.first().and_then(|it| Code::from_word(it.rule));
     Box::new(
         Problem::new(
-            Code::SchemaInvalid,
+            code.unwrap_or(Code::SchemaInvalid),
             format!("{count} fault(s) in {file}."),
             format!("{count} kesalahan pada {file}."),
         )
@@ -406,8 +426,8 @@ pub fn json_problem(fault: JsonFault) -> Box<Problem> {
     let indonesian = format!("{}: {said}", code.title(crate::problem::Language::Id));
     let problem = Problem::new(code, said.clone(), indonesian.clone());
     Box::new(match fault {
-        JsonFault::Number { .. } => {
-            problem.findings(vec![Finding::new("", "number_range", said, indonesian)])
+        JsonFault::Number { pointer, .. } => {
+            problem.findings(vec![Finding::new(pointer, "number_range", said, indonesian)])
         }
         JsonFault::TooDeep { pointer }
         | JsonFault::TooMany { pointer, .. }

@@ -9,7 +9,10 @@
 use std::cell::RefCell;
 use std::fmt;
 
+use serde::Deserialize;
 use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
+use serde_json::de::StrRead;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 /// How deep an event may nest.
@@ -72,6 +75,8 @@ pub enum JsonFault {
         line: usize,
         /// Column from 1.
         column: usize,
+        /// Where.
+        pointer: String,
     },
     /// Something stands behind the document (B3).
     #[error("extra characters after the JSON document at byte {offset}")]
@@ -111,16 +116,31 @@ pub fn read(bytes: &[u8]) -> Result<Document, JsonFault> {
     let notes = RefCell::new(Notes::default());
     let mut reader = serde_json::Deserializer::from_str(text);
     let outcome = Seed { path: &Path::Root, depth: 0, notes: &notes }.deserialize(&mut reader);
-    let Notes { fault, inexact, long, nul, .. } = notes.into_inner();
-    let value = outcome.map_err(|error| fault.unwrap_or_else(|| syntax(&error)))?;
-    if let Err(error) = reader.end() {
-        return Err(JsonFault::Trailing { offset: offset(text, error.line(), error.column()) });
-    }
+    let Notes { fault, place, inexact, long, nul, .. } = notes.into_inner();
+    let place = place.unwrap_or_default();
+    let value = outcome.map_err(|error| fault.unwrap_or_else(|| syntax(&error, place)))?;
+    end(&mut reader, text)?;
     Ok(Document { value, inexact, long, nul })
 }
 
+/// Cuts a list of documents into its elements without reading them.
+pub fn elements(bytes: &[u8]) -> Result<Vec<&RawValue>, JsonFault> {
+    let text = text(bytes)?;
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let items = Vec::deserialize(&mut reader).map_err(|error| syntax(&error, String::new()))?;
+    end(&mut reader, text)?;
+    Ok(items)
+}
+
+/// Refuses what follows the document.
+fn end(reader: &mut serde_json::Deserializer<StrRead<'_>>, text: &str) -> Result<(), JsonFault> {
+    reader
+        .end()
+        .map_err(|error| JsonFault::Trailing { offset: offset(text, error.line(), error.column()) })
+}
+
 /// The bytes as text: not empty, no byte-order mark, UTF-8.
-pub fn text(bytes: &[u8]) -> Result<&str, JsonFault> {
+fn text(bytes: &[u8]) -> Result<&str, JsonFault> {
     if bytes.starts_with(b"\xEF\xBB\xBF") {
         return Err(JsonFault::ByteOrderMark);
     }
@@ -132,12 +152,11 @@ pub fn text(bytes: &[u8]) -> Result<&str, JsonFault> {
 }
 
 /// What `serde_json` says, in the words of the catalogue.
-#[must_use]
-pub fn syntax(error: &serde_json::Error) -> JsonFault {
+fn syntax(error: &serde_json::Error, pointer: String) -> JsonFault {
     let (line, column) = (error.line(), error.column());
     let said = error.to_string();
     if said.starts_with("number out of range") {
-        return JsonFault::Number { line, column };
+        return JsonFault::Number { line, column, pointer };
     }
     let reason = said.split(" at line ").next().unwrap_or_default().to_owned();
     JsonFault::Syntax { line, column, reason }
@@ -152,6 +171,8 @@ fn offset(text: &str, line: usize, column: usize) -> usize {
 #[derive(Default)]
 struct Notes {
     fault: Option<JsonFault>,
+    /// The innermost value that could not be read.
+    place: Option<String>,
     values: usize,
     inexact: Vec<String>,
     long: Vec<(String, usize)>,
@@ -229,7 +250,10 @@ impl<'de> DeserializeSeed<'de> for Seed<'_> {
         if VALUES_MAX < values {
             return Err(self.too_many("too many values", VALUES_MAX));
         }
-        from.deserialize_any(self)
+        let (path, notes) = (self.path, self.notes);
+        from.deserialize_any(self).inspect_err(|_| {
+            notes.borrow_mut().place.get_or_insert_with(|| path.to_string());
+        })
     }
 }
 
@@ -336,10 +360,19 @@ mod tests {
     }
 
     #[test]
+    fn a_list_is_cut_into_its_elements_and_ends_where_it_ends() {
+        let items = elements(br#"[{"a":[1]}, 2]"#).unwrap();
+        assert_eq!(items.iter().map(|it| it.get()).collect::<Vec<_>>(), [r#"{"a":[1]}"#, "2"]);
+        assert_eq!(elements(b"[1] x").unwrap_err(), JsonFault::Trailing { offset: 4 });
+        assert!(matches!(elements(b"{}").unwrap_err(), JsonFault::Syntax { .. }));
+    }
+
+    #[test]
     fn numbers_that_are_not_plain_integers_are_noted() {
         let it = read(br#"{"a":-0,"b":5.0,"c":18446744073709551616,"d":5}"#).unwrap();
         assert_eq!(it.inexact, ["/a", "/b", "/c"]);
-        assert!(matches!(fault(r#"{"a":1e400}"#), JsonFault::Number { .. }));
+        let big = fault(r#"{"a":{"b":[1,1e400]}}"#);
+        assert!(matches!(big, JsonFault::Number { pointer, .. } if pointer == "/a/b/1"));
         assert!(matches!(fault(r#"{"a":NaN}"#), JsonFault::Syntax { .. }));
     }
 

@@ -24,7 +24,12 @@ pub fn of(outcome: &Result<Appended, AppendError>) -> Verdict {
         Ok(Appended::Recorded(_) | Appended::Duplicate(_)) => Verdict::Ack,
         Err(AppendError::Busy | AppendError::Unavailable(_)) => Verdict::Retry,
         Err(AppendError::EventIdConflict { original, .. }) => {
-            let mut problem = Problem::of(Code::EventIdConflict);
+            let mut problem = Problem::at(
+                Code::EventIdConflict,
+                "/id",
+                "This id was recorded with other content. Nothing was changed.",
+                "Id ini tercatat dengan isi lain. Tidak ada yang diubah.",
+            );
             problem.event_id = Some(original.id.to_string());
             problem.receipt = Some((**original).clone());
             Verdict::Quarantine(Box::new(problem))
@@ -34,8 +39,9 @@ pub fn of(outcome: &Result<Appended, AppendError>) -> Verdict {
             Verdict::Quarantine(Box::new(Problem::of(Code::BatchDuplicate)))
         }
         Err(AppendError::VersionConflict { expected, actual, .. }) => {
-            Verdict::Quarantine(Box::new(Problem::new(
+            Verdict::Quarantine(Box::new(Problem::at(
                 Code::VersionConflict,
+                "/expectedversion",
                 format!("The stream is at version {actual}, not {expected}."),
                 format!("Versi aliran ini {actual}, bukan {expected}."),
             )))

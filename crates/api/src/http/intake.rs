@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use axum::body::Body;
-use axum::http::{HeaderMap, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use bytes::{Bytes, BytesMut};
 use events::problem::{Code, Problem};
 use futures_util::StreamExt;
@@ -123,13 +123,8 @@ fn too_large(max: usize) -> Box<Problem> {
 }
 
 /// Refuses compressed bodies (bad input B9).
-pub fn uncompressed(headers: &HeaderMap) -> Result<(), Box<Problem>> {
-    match headers.get(header::CONTENT_ENCODING) {
-        Some(it) if !it.as_bytes().eq_ignore_ascii_case(b"identity") => {
-            Err(Box::new(Problem::of(Code::ContentEncoding)))
-        }
-        _ => Ok(()),
-    }
+fn uncompressed(headers: &HeaderMap) -> Result<(), Box<Problem>> {
+    events::headers::uncompressed(headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes))
 }
 
 /// The media type without its parameters, in lower case.
@@ -207,59 +202,16 @@ fn unsupported() -> Box<Problem> {
     ))
 }
 
-/// The `ce-*` headers as attributes: unquoted, percent-decoded, valid UTF-8 (C4, bad input B63).
-pub fn attributes(headers: &HeaderMap) -> Result<Map<String, Value>, Box<Problem>> {
-    let mut attributes = Map::new();
-    for (name, value) in headers {
-        let Some(attribute) = name.as_str().strip_prefix("ce-") else { continue };
-        let text = decoded(value.as_bytes()).ok_or_else(|| {
-            Box::new(Problem::at(
-                Code::HeaderEncoding,
-                format!("/{attribute}"),
-                format!("The header ce-{attribute} is not percent-encoded UTF-8."),
-                format!("Header ce-{attribute} bukan UTF-8 yang dikodekan dengan persen."),
-            ))
-        })?;
-        attributes.insert(attribute.to_owned(), text.into());
-    }
-    if let Some(kind) = headers.get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok()) {
-        attributes
-            .entry("datacontenttype")
-            .or_insert_with(|| kind.split(';').next().unwrap_or(kind).trim().into());
-    }
-    Ok(attributes)
-}
-
-/// A header's value: in double quotes or not, percent-encoded or not.
-#[must_use]
-pub fn decoded(value: &[u8]) -> Option<String> {
-    let bare = value.strip_prefix(b"\"").and_then(|it| it.strip_suffix(b"\"")).unwrap_or(value);
-    let mut bytes = Vec::with_capacity(bare.len());
-    let mut rest = bare.iter().copied();
-    while let Some(byte) = rest.next() {
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let digit = |it: Option<u8>| char::from(it?).to_digit(16);
-        let (high, low) = (digit(rest.next())?, digit(rest.next())?);
-        bytes.push(u8::try_from(high * 16 + low).ok()?);
-    }
-    String::from_utf8(bytes).ok()
+/// The `ce-*` headers as attributes (C4, bad input B63).
+fn attributes(headers: &HeaderMap) -> Result<Map<String, Value>, Box<Problem>> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok());
+    let all = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    events::headers::attributes(all, kind)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn header_values_are_unquoted_percent_decoded_and_utf_8() {
-        assert_eq!(decoded(b"\"Euro%20%E2%82%AC\"").as_deref(), Some("Euro €"));
-        assert_eq!(decoded(b"plain").as_deref(), Some("plain"));
-        for wrong in [&b"%"[..], b"%2", b"%zz", b"%C0%A0", b"\xFF"] {
-            assert_eq!(decoded(wrong), None);
-        }
-    }
 
     #[test]
     fn a_host_is_compared_with_and_without_its_port() {

@@ -74,6 +74,11 @@ pub fn problem_text(app: &App, problem: &Problem, framed: &Framed) -> String {
     let instance = Some(framed.request_id.as_str());
     let mut document = problem.to_json(framed.language, instance, &app.settings.public_url);
     crate::answer::put(&mut document, "status", status(problem));
+    if problem.hint.is_none() {
+        // Nobody is left without a remedy: the one of the code, where this case has none of its own.
+        let remedy = crate::problems::remedy(problem.code);
+        crate::answer::put(&mut document, "hint", remedy.in_language(framed.language));
+    }
     if let Some(trace) = &framed.trace_id {
         crate::answer::put(&mut document, "trace_id", trace.as_str());
     }
