@@ -13,6 +13,7 @@ mod statements;
 
 mod ingest;
 mod delivery;
+mod projections;
 
 mod architecture;
 mod tidy;
