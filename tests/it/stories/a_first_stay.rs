@@ -42,9 +42,7 @@ async fn a_first_stay_has_three_phases(house: House) {
     // Given Bu Ida, who booked room kamar-12 on 09-20 and paid the deposit on 09-21.
     house.pass_until("2026-09-01T09:00:00+07:00").await;
     let room = json!({ "site": "hotel", "capacity": 2, "features": [], "ritual": "hotel_stay" });
-    house
-        .publish("venues", 2, "2026-09-01T09:00:00+07:00", json!({ "kamar-12": room }))
-        .await;
+    house.publish("venues", 2, "2026-09-01T09:00:00+07:00", json!({ "kamar-12": room })).await;
     books_and_pays(&house).await;
     assert_eq!(house.loyalty("c-ida").await.tier, Tier::Prospect);
 

@@ -179,10 +179,7 @@ async fn a_promise_is_moved_in_time(house: &House) {
         let (now, new) = (instant(at), Some(instant(later)));
         may_settle(promise, How::Renegotiated, now, new, true, &policies.promise)
     };
-    assert_eq!(
-        may("2026-05-13T12:01:00+07:00"),
-        Err(Refusal::RenegotiateLate(instant(due_at)))
-    );
+    assert_eq!(may("2026-05-13T12:01:00+07:00"), Err(Refusal::RenegotiateLate(instant(due_at))));
     assert_eq!(may("2026-05-13T11:00:00+07:00"), Ok(()));
 
     // When she is told at 11:00 that it will be 16:00, and gets it at 15:00.
