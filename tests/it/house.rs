@@ -6,11 +6,17 @@
 use std::sync::Arc;
 
 use events::cloudevents::{self, Sender};
+use events::envelope::Incoming;
 use events::id::{CustomerId, Tenant};
+use events::policy::Published;
 use events::time::{Clock, FixedClock};
 use jiff::Timestamp;
 use projections::agenda::Queue;
-use projections::{Holder, Runner, Snapshot, Views, keeper, runner};
+use projections::card::{self, Card};
+use projections::loyalty::explain::{Answer, Detail};
+use projections::promises::query::{By, Reliability};
+use projections::timeline::{self, TimelineEntry};
+use projections::{Holder, Runner, Snapshot, Views, keeper, loyalty, promises, rebuild, runner};
 use reactions::Reactor;
 use serde_json::{Value, json};
 use store::db::Place;
@@ -55,6 +61,11 @@ impl House {
         Self::at(place, Some(folder)).await
     }
 
+    /// In a fresh database of the server of this run.
+    pub async fn postgres() -> Self {
+        Self::at(Place::Server(crate::support::database().await), None).await
+    }
+
     /// Wherever the log is to live.
     pub async fn at(place: Place, folder: Option<tempfile::TempDir>) -> Self {
         let clock = Arc::new(FixedClock::at(instant("2020-01-01T00:00:00Z")));
@@ -90,7 +101,29 @@ impl House {
     }
 
     /// Records an event whose attributes are given; what is missing is filled in.
-    pub async fn event(&self, mut event: Value, kind: &str) -> Appended {
+    pub async fn event(&self, event: Value, kind: &str) -> Appended {
+        self.take(self.incoming(event, kind)).await
+    }
+
+    /// Hands an event to the log as it is, past the validator.
+    pub async fn take(&self, incoming: Incoming) -> Appended {
+        let mut done = self.appender.append(vec![incoming]).await.unwrap();
+        self.settle().await;
+        done.remove(0)
+    }
+
+    /// Publishes a version of a policy now, which is in force from a time on.
+    pub async fn publish(&self, name: &str, version: u64, from: &str, body: Value) -> Appended {
+        let hash = Published::new(name, version, instant(from), body.clone()).hash;
+        let data = json!({
+            "name": name, "version": version, "effective_from": from, "hash": hash, "body": body,
+        });
+        let (id, time) = (format!("{name}-{version}"), events::time::spell(self.clock.now()));
+        self.event(json!({ "id": id, "time": time, "data": data }), "policy.published").await
+    }
+
+    /// What the validator makes of an event; what is missing in it is filled in.
+    pub fn incoming(&self, mut event: Value, kind: &str) -> Incoming {
         let members = event.as_object_mut().unwrap();
         let direction = kind.parse::<events::kind::Kind>().unwrap().direction();
         let actor =
@@ -115,11 +148,8 @@ impl House {
             refuse_unknown_fields: true,
             external_venues: &[],
         };
-        let incoming = cloudevents::structured(event.to_string().as_bytes(), &sender)
-            .unwrap_or_else(|problem| panic!("{problem} {:?} in {event}", problem.errors));
-        let mut done = self.appender.append(vec![incoming]).await.unwrap();
-        self.settle().await;
-        done.remove(0)
+        cloudevents::structured(event.to_string().as_bytes(), &sender)
+            .unwrap_or_else(|problem| panic!("{problem} {:?} in {event}", problem.errors))
     }
 
     /// Lets time pass, stopping wherever something becomes due.
@@ -206,6 +236,80 @@ impl House {
         found.iter().map(|it| it.to_json(None, self.clock.now(), true)).collect()
     }
 
+    /// The one alert about a customer that such an act stops.
+    pub async fn alert(&self, customer: &str, stop_by: &str) -> Value {
+        let mut found = self.alerts(customer).await;
+        found.retain(|it| it["stop_by"] == stop_by);
+        assert!(found.len() < 2, "more than one: {found:?}");
+        found.pop().unwrap_or(Value::Null)
+    }
+
+    /// What we owe or owed a customer about a matter, of one kind.
+    pub async fn obligation(&self, customer: &str, owed: &str, about: &str) -> Value {
+        let found = self.neglect(customer).await;
+        let all = found["obligations"].as_array().unwrap();
+        let is_it = |it: &&Value| it["obligation"] == owed && it["about"] == about;
+        all.iter().find(is_it).cloned().unwrap_or(Value::Null)
+    }
+
+    /// A promise as it is answered now.
+    pub async fn promise(&self, promise: &str) -> Value {
+        let mut snapshot = self.snapshot().await;
+        let found = promises::query::get(&mut snapshot, &main_tenant(), promise).await.unwrap();
+        found.map_or(Value::Null, |it| it.to_json(self.clock.now()))
+    }
+
+    /// How reliable each owner was, for promises due between two instants.
+    pub async fn reliability(&self, from: &str, to: &str) -> Vec<Reliability> {
+        let (mut snapshot, tenant) = (self.snapshot().await, main_tenant());
+        let (from, to) = (instant(from), instant(to));
+        promises::query::reliability(&mut snapshot, &tenant, By::Owner, from, to).await.unwrap()
+    }
+
+    /// A customer's timeline with what was taken back, oldest first.
+    pub async fn timeline(&self, customer: &str) -> Vec<TimelineEntry> {
+        let (mut snapshot, tenant) = (self.snapshot().await, main_tenant());
+        let customer = customer.parse().unwrap();
+        let filter = timeline::Filter { include_voided: true, ..Default::default() };
+        let page = timeline::page(
+            &mut snapshot,
+            &self.log,
+            &tenant,
+            &customer,
+            &filter,
+            None,
+            1_000,
+            true,
+        );
+        let mut entries = page.await.unwrap().entries;
+        entries.reverse();
+        entries
+    }
+
+    /// A customer's tier today, with everything it rests on.
+    pub async fn loyalty(&self, customer: &str) -> Answer {
+        let dossier = self.dossier(customer).await;
+        let (mut snapshot, tenant) = (self.snapshot().await, main_tenant());
+        let policies = snapshot.policies_of(&tenant).in_force(self.clock.now());
+        let today = policies.calendar.local_date(self.clock.now());
+        let (customer, state) = (customer.parse().unwrap(), &dossier.loyalty);
+        let get = loyalty::query::get;
+        get(&mut snapshot, &tenant, &customer, state, &policies, today, Detail::Full).await.unwrap()
+    }
+
+    /// A customer's card as it will read at an instant if nothing more happens.
+    pub async fn card(&self, customer: &str, at: &str) -> Card {
+        let (mut snapshot, tenant) = (self.snapshot().await, main_tenant());
+        let customer = customer.parse().unwrap();
+        let card = card::get(&mut snapshot, &tenant, &customer, instant(at)).await.unwrap();
+        card.expect("something was recorded about them")
+    }
+
+    /// Rows and hash of every table of the build that answers.
+    pub async fn hashes(&self) -> Vec<(&'static str, i64, String)> {
+        rebuild::hashes(&*self.runner.lock().await).await.unwrap()
+    }
+
     /// What the folds remember of a customer.
     pub async fn dossier(&self, customer: &str) -> projections::Dossier {
         let key = (main_tenant(), Holder::stored(customer));
@@ -235,3 +339,22 @@ pub fn local(value: &Value) -> String {
         .strftime("%Y-%m-%d %H:%M")
         .to_string()
 }
+
+/// Turns each story into one test per database.
+macro_rules! stories {
+    ($($story:ident),+ $(,)?) => {
+        mod sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $story() {
+                super::$story(crate::house::House::sqlite().await).await;
+            })+
+        }
+        mod postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $story() {
+                super::$story(crate::house::House::postgres().await).await;
+            })+
+        }
+    };
+}
+pub(crate) use stories;

@@ -20,6 +20,7 @@ mod program;
 mod survival;
 mod survival_checks;
 mod survival_load;
+mod projections;
 
 mod architecture;
 mod compose;

@@ -43,6 +43,10 @@ const INSERT: &str = "
     ON CONFLICT (holder, position, tenant) DO UPDATE
        SET attempts = parked.attempts + 1, error = excluded.error";
 
+const CARRY: &str = "
+    INSERT INTO parked (tenant, holder, position, error, attempts, waiting, since, skipped)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+
 const WAIT: &str = "
     UPDATE parked
        SET waiting = waiting + $3
@@ -102,6 +106,24 @@ pub(crate) async fn park(
             .bind(position)
             .bind(error)
             .bind(SqlTime(since))
+            .execute(conn)
+            .await?;
+    });
+    Ok(())
+}
+
+/// Writes a row of one build into another one.
+pub(crate) async fn carry(tx: &mut Tx, it: &Parked) -> Result<(), sqlx::Error> {
+    on_tx!(tx, conn => {
+        sqlx::query(CARRY)
+            .bind(it.tenant.as_str())
+            .bind(it.holder.as_str())
+            .bind(it.position)
+            .bind(&it.error)
+            .bind(it.attempts)
+            .bind(it.waiting)
+            .bind(SqlTime(it.since))
+            .bind(it.skipped)
             .execute(conn)
             .await?;
     });

@@ -10,9 +10,10 @@ use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use store::db::Tx;
 use store::error::{OpenError, ReadError};
-use store::{Log, generations, on_tx};
+use store::{Db, Log, generations, on_tx};
 use tokio::sync::Mutex;
 
+use crate::parked;
 use crate::runner::{RunError, Runner};
 use crate::views::Views;
 
@@ -70,6 +71,7 @@ pub async fn rebuild(
     let generation = newest + 1;
     generations::add(log.db(), generation, "building", now).await?;
     let opened = views.open_generation(generation).await?;
+    carry_skipped(live.lock().await.db(), &opened.db).await?;
     let mut runner = Runner::open(log.clone(), opened.db.clone(), generation, epoch)
         .await?
         .with_page(PAGE_EVENTS_MAX);
@@ -93,6 +95,19 @@ pub async fn rebuild(
     *current = runner;
     views.refresh().await?;
     Ok(generation)
+}
+
+/// What an operator gave up stays given up in a new build.
+async fn carry_skipped(from: &Db, to: &Db) -> Result<(), RebuildError> {
+    let mut tx = from.begin_write().await?;
+    let stored = parked::load(&mut tx).await?;
+    tx.rollback().await?;
+    let mut tx = to.begin_write().await?;
+    for it in stored.iter().filter(|it| it.skipped) {
+        parked::carry(&mut tx, it).await?;
+    }
+    tx.commit().await?;
+    Ok(())
 }
 
 async fn catch_up(runner: &mut Runner) -> Result<(), RunError> {

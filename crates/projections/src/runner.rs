@@ -226,7 +226,11 @@ impl Runner {
                 .min()
                 .unwrap_or(rest.len());
             let (segment, after) = rest.split_at(end);
-            self.fold_segment(tx, segment).await?;
+            let folded = self.fold_segment(tx, segment).await?;
+            if folded < segment.len() {
+                (_, rest) = rest.split_at(folded);
+                continue;
+            }
             if let Some(last) = segment.last().filter(|it| it.kind.topic() == "policy") {
                 // Tiers look ahead, so a policy that is only announced changes dates already.
                 if !self.take_hold(tx, last.recorded_at, last.position).await? {
@@ -258,12 +262,21 @@ impl Runner {
         Ok(!tenants.is_empty())
     }
 
-    /// Folds events between which no policy changes.
-    async fn fold_segment(&mut self, tx: &mut Tx, events: &[Recorded]) -> Result<(), RunError> {
+    /// Folds events between which no policy changes, up to the first that cannot be folded: what
+    /// its customer did before it counts, however the log was cut. Says how many it folded.
+    async fn fold_segment(&mut self, tx: &mut Tx, events: &[Recorded]) -> Result<usize, RunError> {
         let mut work = Work::default();
         let mut facts: Vec<Option<Fact>> = Vec::with_capacity(events.len());
         for event in events {
-            let fact = self.decode(tx, event).await?;
+            let fact = match self.decode(tx, event).await? {
+                Decoded::Fact(fact) => Some(*fact),
+                Decoded::Waits => None,
+                Decoded::Broken(_) if !facts.is_empty() => break,
+                Decoded::Broken(error) => {
+                    self.park(tx, event, &error).await?;
+                    None
+                }
+            };
             if let Some(fact) = &fact
                 && let Some(version) = self.book.publish(event, fact)
             {
@@ -271,6 +284,7 @@ impl Runner {
             }
             facts.push(fact);
         }
+        let (events, _) = events.split_at(facts.len());
         let keys: BTreeSet<Key> = events
             .iter()
             .filter_map(|it| Some((it.tenant.clone(), Holder::of(it)?)))
@@ -290,13 +304,14 @@ impl Runner {
             work.fold(&key, event, fact, voided.get(&event.reference()), &policies);
         }
         self.refold(tx, &mut work, events).await?;
-        self.write(tx, &work).await
+        self.write(tx, &work).await?;
+        Ok(events.len())
     }
 
-    /// The fact, or `None` after parking whoever it is about.
-    async fn decode(&mut self, tx: &mut Tx, event: &Recorded) -> Result<Option<Fact>, RunError> {
+    /// The fact, if it can be folded now.
+    async fn decode(&self, tx: &mut Tx, event: &Recorded) -> Result<Decoded, RunError> {
         if self.skipped.contains(&(event.tenant.clone(), event.position)) {
-            return Ok(None);
+            return Ok(Decoded::Waits);
         }
         let holder = Holder::of(event);
         let key = holder.map(|it| (event.tenant.clone(), it));
@@ -304,22 +319,28 @@ impl Runner {
             && self.parked.contains_key(&(tenant.clone(), holder.clone()))
         {
             parked::wait(tx, tenant, holder, 1).await?;
-            return Ok(None);
+            return Ok(Decoded::Waits);
         }
-        match event.fact() {
-            Ok(fact) => Ok(Some(fact)),
-            Err(error) => {
-                // serde's sentence may quote a value: only its place is kept.
-                let error = format!("{} does not decode at column {}", event.kind, error.column());
-                tracing::error!(event.position = event.position, %error, "customer parked");
-                if let Some((tenant, holder)) = key {
-                    let (position, at) = (event.position, event.recorded_at);
-                    parked::park(tx, &tenant, &holder, position, &error, at).await?;
-                    self.parked.insert((tenant, holder), Some(position));
-                }
-                Ok(None)
-            }
+        Ok(match event.fact() {
+            Ok(fact) => Decoded::Fact(Box::new(fact)),
+            // serde's sentence may quote a value: only its place is kept.
+            Err(error) => Decoded::Broken(format!(
+                "{} does not decode at column {}",
+                event.kind,
+                error.column()
+            )),
+        })
+    }
+
+    /// Parks whoever an event is about that cannot be folded.
+    async fn park(&mut self, tx: &mut Tx, event: &Recorded, error: &str) -> Result<(), RunError> {
+        tracing::error!(event.position = event.position, %error, "customer parked");
+        if let Some(holder) = Holder::of(event) {
+            let (position, at) = (event.position, event.recorded_at);
+            parked::park(tx, &event.tenant, &holder, position, error, at).await?;
+            self.parked.insert((event.tenant.clone(), holder), Some(position));
         }
+        Ok(())
     }
 
     /// Remembers what takes what back; the customers of what was taken back are folded anew.
@@ -490,26 +511,66 @@ impl Runner {
         holder: &Holder,
         skip: bool,
     ) -> Result<bool, RunError> {
+        let key = (tenant.clone(), holder.clone());
+        if !self.parked.contains_key(&key) {
+            return Ok(false);
+        }
         let mut tx = self.db.begin_write().await?;
-        let was = if skip {
-            parked::skip(&mut tx, tenant, holder).await?
-        } else {
-            parked::release(&mut tx, tenant, holder).await?
+        if skip {
+            parked::skip(&mut tx, tenant, holder).await?;
+            let stored = parked::load(&mut tx).await?;
+            self.remember_parked(stored);
+        }
+        let facts = self.facts_of(tenant, holder).await?;
+        let broken = facts.iter().find_map(|it| Some((it, it.fact().err()?)));
+        let end = match &broken {
+            Some((event, _)) => event.position - 1,
+            None => self.at.position,
         };
-        let stored = parked::load(&mut tx).await?;
-        self.remember_parked(stored);
-        if was {
-            let key = (tenant.clone(), holder.clone());
+        if broken.is_none() && !skip {
+            parked::release(&mut tx, tenant, holder).await?;
+            self.parked.remove(&key);
+        }
+        // Tried again in vain, the rows stay as they were.
+        if skip || broken.is_none() {
             let mut work = Work::default();
             work.known.insert(key.clone());
             work.dirty.insert(key);
-            let last = self.log.read_after(self.at.position - 1, 1).await?;
+            let last = self.log.read_after(end - 1, 1).await?;
             self.refold(&mut tx, &mut work, &last).await?;
             self.write(&mut tx, &work).await?;
         }
+        if let Some((event, error)) = broken {
+            let error = format!("{} does not decode at column {}", event.kind, error.column());
+            self.park(&mut tx, event, &error).await?;
+            if skip {
+                let behind = facts.iter().filter(|it| event.position < it.position).count();
+                let behind = i64::try_from(behind).unwrap_or(i64::MAX);
+                parked::wait(&mut tx, tenant, holder, behind).await?;
+            }
+        }
         tx.commit().await?;
-        Ok(was)
+        Ok(true)
     }
+
+    /// What is recorded about a customer up to here, by position, without what was given up.
+    async fn facts_of(&self, tenant: &Tenant, holder: &Holder) -> Result<Vec<Recorded>, RunError> {
+        let Some(customer) = holder.as_customer() else { return Ok(Vec::new()) };
+        let mut facts = self.log.read_customers(tenant, &[&customer], self.at.position).await?;
+        facts.retain(|it| !self.skipped.contains(&(tenant.clone(), it.position)));
+        facts.sort_by_key(|it| it.position);
+        Ok(facts)
+    }
+}
+
+/// What can be done with an event now.
+enum Decoded {
+    /// It is folded.
+    Fact(Box<Fact>),
+    /// It was given up, or its customer is parked.
+    Waits,
+    /// It does not decode, and why.
+    Broken(String),
 }
 
 /// What one segment changes, in memory.
@@ -577,7 +638,10 @@ impl Work {
             .rev()
             .map(|it| {
                 let overtaken = least < it.position;
-                least = least.min(it.position);
+                // What was taken back overtakes nothing, as when it is folded one by one.
+                if !voided.contains_key(&it.reference()) {
+                    least = least.min(it.position);
+                }
                 overtaken
             })
             .collect();

@@ -2,19 +2,16 @@
 
 use serde_json::json;
 
-use crate::house::{House, local};
+use crate::house::{House, local, stories};
 
-#[tokio::test]
-async fn the_small_customer_is_not_forgotten() {
-    story(House::sqlite().await).await;
-}
+stories![the_small_customer_is_not_forgotten];
 
 async fn contacted(house: &House, at: &str, outcome: &str) {
     let data = json!({ "purpose": "courtesy", "outcome": outcome });
     house.fact(at, "c-sari", "interaction.contacted", data).await;
 }
 
-pub async fn story(house: House) {
+async fn the_small_customer_is_not_forgotten(house: House) {
     // Given Ibu Sari (secondary, owner Dewi, team frontdesk), reached by telephone three times.
     house
         .fact(

@@ -9,7 +9,7 @@ use events::fact::customer::{Consent, Purpose as ConsentPurpose};
 use events::fact::feedback::Instrument;
 use events::fact::interaction::{Outcome, Purpose, Urgency};
 use events::fact::payment::PaymentKind;
-use events::fact::promise::How;
+use events::fact::promise::{How, Settled};
 use events::fact::purchase::PurchaseKind;
 use events::id::{About, EventRef, Ident, Slug};
 use events::kind::Direction;
@@ -292,7 +292,7 @@ impl State {
                     matches!(o.owed, Owed::Reply | Owed::Resolution { .. }) && o.about == about
                 });
             }
-            Fact::PromiseSettled(it) => self.settled(entry, &it.promise, it.how, it.new_due_at),
+            Fact::PromiseSettled(it) => self.settled(entry, it),
             Fact::InteractionThanked(it) if !it.automated => {
                 self.thanked.push((at, it.r#for.clone(), entry.reference()));
                 self.done(entry, |o| {
@@ -354,19 +354,13 @@ impl State {
         }
     }
 
-    fn settled(
-        &mut self,
-        entry: &Entry<'_>,
-        promise: &Ident,
-        how: How,
-        new_due_at: Option<Timestamp>,
-    ) {
-        let about = About::new("promise", promise.as_str());
+    fn settled(&mut self, entry: &Entry<'_>, settled: &Settled) {
+        let about = About::new("promise", settled.promise.as_str());
         let is_it = |o: &Obligation| o.owed == Owed::Promise && o.about == about;
-        match how {
+        match settled.how {
             How::Renegotiated => {
                 for it in self.obligations.iter_mut().filter(|it| it.is_open() && is_it(it)) {
-                    it.promised_for = new_due_at.or(it.promised_for);
+                    it.promised_for = settled.new_due_at.or(it.promised_for);
                 }
             }
             How::Broken => {
@@ -377,7 +371,11 @@ impl State {
             How::Kept | How::Late | How::Released => {
                 let covered = self.obligations.iter().find(|it| it.is_open() && is_it(it));
                 let covered = covered.and_then(|it| it.covers.clone());
-                self.done(entry, is_it);
+                // The decision names the act that kept the promise; that act is what ends it.
+                let by = settled.by.clone().unwrap_or_else(|| entry.reference());
+                for it in self.obligations.iter_mut().filter(|it| it.is_open() && is_it(it)) {
+                    it.closed = Some((entry.at(), by.clone()));
+                }
                 // What the promise stood for is still owed: it gets a fresh allowance from here.
                 for it in self.obligations.iter_mut().filter(|it| it.is_open()) {
                     if it.owed.can_be_covered() && it.about.is_some() && it.about == covered {

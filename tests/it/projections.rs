@@ -1,0 +1,188 @@
+//! Read models are a function of the log: rebuilding, cutting the pages differently, late facts,
+//! what was taken back and policies on the way all end in the same rows, byte for byte. One event
+//! that cannot be folded stops its own customer and nobody else.
+
+use events::id::CustomerId;
+use events::policy::Policies;
+use events::time::Clock as _;
+use projections::parked::{self, Parked};
+use projections::{Holder, Runner, rebuild};
+use serde_json::{Value, json};
+
+use crate::house::{House, main_tenant, stories};
+
+stories![
+    a_rebuild_equals_the_incremental_rows,
+    the_size_of_the_pages_does_not_matter,
+    what_cannot_be_folded_parks_its_customer_and_nobody_else,
+    a_second_event_that_cannot_be_folded_parks_again,
+];
+
+/// A few days with everything that makes folding hard.
+async fn hard_days(house: &House) {
+    for customer in ["c-1", "c-2", "c-3"] {
+        let at = "2026-05-04T09:00:00+07:00";
+        let asked = json!({ "inquiry": format!("q-{customer}"), "topic": "price" });
+        house.fact(at, customer, "interaction.inquired", asked).await;
+        let made = json!({
+            "promise": format!("p-{customer}"), "what": "The price", "owner": "ani",
+            "due_at": "2026-05-04T15:00:00+07:00", "about": format!("inquiry/q-{customer}"),
+        });
+        house.fact("2026-05-04T09:10:00+07:00", customer, "promise.made", made).await;
+    }
+    // A policy that takes hold later, and one that does so at once.
+    let mut owe = Policies::default().owe.published.body.clone();
+    owe["answer"] = json!(2);
+    house.publish("owe", 2, "2026-05-05T12:00:00+07:00", owe).await;
+    let sale = json!({
+        "purchase": "s-1", "kind": "sale", "amount": { "amount": 90_000, "currency": "IDR" },
+    });
+    house.fact("2026-05-05T08:00:00+07:00", "c-1", "purchase.recorded", sale).await;
+    // The promise to the first was met in time, as we hear late; the second one is late.
+    let answered =
+        |customer: &str| json!({ "about": format!("inquiry/q-{customer}"), "complete": true });
+    house.fact("2026-05-05T09:00:00+07:00", "c-2", "interaction.answered", answered("c-2")).await;
+    house.late("2026-05-04T14:00:00+07:00", "c-1", "interaction.answered", answered("c-1")).await;
+    // An answer that was given to somebody else, and was corrected.
+    house.fact("2026-05-05T10:00:00+07:00", "c-3", "interaction.answered", answered("c-3")).await;
+    house.pass_until("2026-05-05T11:00:00+07:00").await;
+    let correction = json!({
+        "id": "n-1", "time": "2026-05-05T09:30:00+07:00", "subject": "c-3",
+        "voids": "/test#c-3-interaction.answered-2026-05-05T10:00:00+07:00",
+        "data": { "text": "The answer was for Pak Anton", "visibility": "team" },
+    });
+    house.event(correction, "interaction.noted").await;
+    let raised = json!({
+        "complaint": "k-1", "kind": "service", "category": "cleanliness", "severity": "high",
+        "text": "Dust",
+    });
+    house.late("2026-05-05T09:45:00+07:00", "c-3", "complaint.raised", raised).await;
+    house.pass_until("2026-05-05T12:30:00+07:00").await;
+    let again = json!({ "inquiry": "q-9", "topic": "parking" });
+    house.fact("2026-05-05T12:30:00+07:00", "c-1", "interaction.inquired", again).await;
+    let mut neglect = Policies::default().neglect.published.body.clone();
+    neglect["we"]["first_due_days"] = json!(12);
+    house.publish("neglect", 2, "2026-05-05T12:30:00+07:00", neglect).await;
+    house.pass_until("2026-05-06T12:00:00+07:00").await;
+    let owed = house.obligation("c-1", "answer", "inquiry/q-9").await;
+    assert_eq!(owed["due_at"], "2026-05-05T07:30:00.000000Z", "the second version decides");
+}
+
+async fn a_rebuild_equals_the_incremental_rows(house: House) {
+    hard_days(&house).await;
+    let before = house.hashes().await;
+    let made =
+        rebuild::rebuild(&house.views, &house.runner, 1, house.clock.now(), |_| {}).await.unwrap();
+    assert_eq!(made, 2);
+    assert_eq!(house.views.live().generation, 2);
+    assert_eq!(house.hashes().await, before);
+
+    // And the new build goes on from there.
+    let thanks = json!({ "about": "inquiry/q-c-2" });
+    house.fact("2026-05-06T12:10:00+07:00", "c-2", "interaction.messaged", thanks).await;
+    assert_eq!(house.timeline("c-2").await.last().unwrap().r#type, "sapa.interaction.messaged.v1");
+    assert_ne!(house.hashes().await, before);
+}
+
+async fn the_size_of_the_pages_does_not_matter(house: House) {
+    hard_days(&house).await;
+    break_event(&house, "c-2", "x-1", "2026-05-06T12:01:00+07:00").await;
+    greet(&house, "c-2", "2026-05-06T12:02:00+07:00").await;
+    greet(&house, "c-3", "2026-05-06T12:03:00+07:00").await;
+    let live = house.hashes().await;
+    for (generation, page) in [(11, 1), (12, 7), (13, 1_000)] {
+        let db = house.views.open_generation(generation).await.unwrap().db;
+        let runner = Runner::open(house.log.clone(), db, generation, 1).await.unwrap();
+        let mut runner = runner.with_page(page);
+        while runner.step().await.unwrap().events != 0 {}
+        assert_eq!(rebuild::hashes(&runner).await.unwrap(), live, "pages of {page}");
+    }
+}
+
+/// Records an event whose data no schema allows, past the validator.
+async fn break_event(house: &House, customer: &str, id: &str, at: &str) {
+    house.pass_until(at).await;
+    let event = json!({
+        "id": id, "time": at, "subject": customer, "data": { "by_name": true },
+    });
+    let mut incoming = house.incoming(event, "interaction.greeted");
+    incoming.data = r#"{"by_name":"perhaps"}"#.into();
+    house.take(incoming).await;
+}
+
+async fn greet(house: &House, customer: &str, at: &str) {
+    house.fact(at, customer, "interaction.greeted", json!({ "by_name": true })).await;
+}
+
+async fn all_parked(house: &House) -> Vec<Parked> {
+    parked::load(&mut house.snapshot().await.tx).await.unwrap()
+}
+
+/// The days on which somebody was greeted, as the timeline shows them.
+async fn greeted(house: &House, customer: &str) -> Vec<i8> {
+    house
+        .timeline(customer)
+        .await
+        .iter()
+        .map(|it| it.occurred_at.to_zoned(jiff::tz::TimeZone::UTC).day())
+        .collect()
+}
+
+async fn what_cannot_be_folded_parks_its_customer_and_nobody_else(house: House) {
+    let (tenant, one) = (main_tenant(), Holder::customer(&"c-1".parse::<CustomerId>().unwrap()));
+    greet(&house, "c-1", "2026-05-04T09:00:00+07:00").await;
+    break_event(&house, "c-1", "x-1", "2026-05-05T09:00:00+07:00").await;
+    greet(&house, "c-1", "2026-05-06T09:00:00+07:00").await;
+    greet(&house, "c-2", "2026-05-06T10:00:00+07:00").await;
+
+    // The one waits with what is later of theirs; the other goes on.
+    let stored = all_parked(&house).await;
+    assert_eq!(stored.len(), 1, "{stored:?}");
+    assert_eq!((&stored[0].holder, stored[0].waiting, stored[0].skipped), (&one, 2, false));
+    assert!(!stored[0].error.contains("perhaps"), "{}", stored[0].error);
+    assert_eq!(greeted(&house, "c-1").await, [4]);
+    assert_eq!(greeted(&house, "c-2").await, [6]);
+
+    // Trying again while it is still broken changes nothing but the count of attempts.
+    assert!(house.runner.lock().await.retry(&tenant, &one).await.unwrap());
+    let again = all_parked(&house).await;
+    assert_eq!((again.len(), again[0].attempts, again[0].waiting), (1, 2, 2), "{again:?}");
+    assert_eq!(greeted(&house, "c-1").await, [4]);
+
+    // Giving the event up folds the rest, and a rebuild knows about it.
+    assert!(house.runner.lock().await.skip(&tenant, &one).await.unwrap());
+    assert!(all_parked(&house).await[0].skipped);
+    assert_eq!(greeted(&house, "c-1").await, [4, 6]);
+    greet(&house, "c-1", "2026-05-07T09:00:00+07:00").await;
+    assert_eq!(greeted(&house, "c-1").await, [4, 6, 7]);
+    let before = house.hashes().await;
+    let now = house.clock.now();
+    rebuild::rebuild(&house.views, &house.runner, 1, now, |_| {}).await.unwrap();
+    assert_eq!(house.hashes().await, before);
+    assert!(all_parked(&house).await[0].skipped);
+
+    // Nobody else can be tried again or given up.
+    let two = Holder::customer(&"c-2".parse::<CustomerId>().unwrap());
+    assert!(!house.runner.lock().await.retry(&tenant, &two).await.unwrap());
+    assert!(!house.runner.lock().await.skip(&tenant, &two).await.unwrap());
+}
+
+async fn a_second_event_that_cannot_be_folded_parks_again(house: House) {
+    let (tenant, one) = (main_tenant(), Holder::customer(&"c-1".parse::<CustomerId>().unwrap()));
+    break_event(&house, "c-1", "x-1", "2026-05-04T09:00:00+07:00").await;
+    greet(&house, "c-1", "2026-05-05T09:00:00+07:00").await;
+    break_event(&house, "c-1", "x-2", "2026-05-06T09:00:00+07:00").await;
+    greet(&house, "c-1", "2026-05-07T09:00:00+07:00").await;
+    assert_eq!(greeted(&house, "c-1").await, Vec::<i8>::new());
+
+    assert!(house.runner.lock().await.skip(&tenant, &one).await.unwrap());
+    let stored = all_parked(&house).await;
+    let states: Vec<(bool, i64)> = stored.iter().map(|it| (it.skipped, it.waiting)).collect();
+    assert_eq!(states, [(true, 4), (false, 2)]);
+    assert_eq!(greeted(&house, "c-1").await, [5]);
+
+    assert!(house.runner.lock().await.skip(&tenant, &one).await.unwrap());
+    assert_eq!(greeted(&house, "c-1").await, [5, 7]);
+    let card: Value = house.card("c-1", "2026-05-07T10:00:00+07:00").await.to_json(true);
+    assert_eq!(card["last_out"]["at"], "2026-05-07T02:00:00.000000Z");
+}
