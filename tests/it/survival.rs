@@ -37,6 +37,11 @@ const DEAD: Duration = Duration::from_millis(500);
 /// How long a leader is held still: half as long again as its lease lasts, which proves what a
 /// minute would.
 const STILL: Duration = Duration::from_secs(15);
+/// How often the database is killed, in which time, and how long it stays away at most: longer than
+/// the writer tries again, so that whole commits fail.
+const OUTAGES: u32 = 8;
+const OUTAGES_WITHIN: Duration = Duration::from_secs(30);
+const OUTAGE: Duration = Duration::from_millis(2_500);
 /// The least that a run has to have recorded and accepted to count.
 const NOTES_MIN: usize = 300;
 
@@ -171,7 +176,9 @@ async fn survives(mut broker: Broker, database: Option<&str>) {
     };
     settled(&place, &log, &context).await;
     program.stop().await;
-    println!("it gave up {} times, {} publishers", program.gave_up, notes.len());
+    let terms = holder(log.db(), LEADER).await.unwrap().map_or(0, |(_, epoch, _)| epoch);
+    println!("{terms} instances led, {} found no server and ended", program.gave_up);
+    assert!(i64::from(STORMS * KILLS / 2) < terms, "the killed ones had nothing to lose");
     check(&place, &log, &context, &notes).await;
 }
 
@@ -208,6 +215,43 @@ async fn twenty_kills_of_the_program_and_of_nats_lose_and_double_nothing_on_sqli
 async fn twenty_kills_of_the_program_and_of_nats_lose_and_double_nothing_on_postgres() {
     let (_cluster, url) = cluster().await;
     survives(Broker::start().await, Some(&url)).await;
+}
+
+/// Kills the database under a program that stays up.
+async fn kill_database(cluster: &mut Cluster, mut dice: Dice) {
+    let begin = Instant::now();
+    let mut moments: Vec<_> = (0..OUTAGES).map(|_| dice.within(OUTAGES_WITHIN)).collect();
+    moments.sort();
+    for moment in moments {
+        sleep_until(begin + moment).await;
+        cluster.kill9().await;
+        sleep(dice.within(OUTAGE)).await;
+        cluster.restart().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commits_that_fail_because_the_database_is_away_turn_no_order_round() {
+    let mut dice = dice();
+    let (mut cluster, url) = cluster().await;
+    let broker = Broker::start().await;
+    let mut program = instance(&broker, Some(&url));
+    program.run(&["setup"]).await;
+    program.start();
+    program.ready().await;
+    let place = Place::parse(&url).unwrap();
+    let context = connect(broker.port).await;
+    let load = Load::start(&[program.url()], &program.key(), broker.port, &mut dice).await;
+    let of_database = Dice::new(dice.seed());
+    tokio::select! {
+        () = kill_database(&mut cluster, of_database) => {}
+        () = program.gives_up() => panic!("it ended with the database: {}", program.said()),
+    }
+    let notes = load.stop().await;
+    let log = Log::open(&place, 2, Uuid::from_u128(1)).await.unwrap();
+    settled(&place, &log, &context).await;
+    program.stop().await;
+    check(&place, &log, &context, &notes).await;
 }
 
 /// Which of two instances leads; none while nobody does.
