@@ -37,11 +37,12 @@ const DEAD: Duration = Duration::from_millis(500);
 /// How long a leader is held still: half as long again as its lease lasts, which proves what a
 /// minute would.
 const STILL: Duration = Duration::from_secs(15);
-/// How often the database is killed, in which time, and how long it stays away at most: longer than
-/// the writer tries again, so that whole commits fail.
-const OUTAGES: u32 = 8;
-const OUTAGES_WITHIN: Duration = Duration::from_secs(30);
-const OUTAGE: Duration = Duration::from_millis(2_500);
+/// How long the database stays away at first: longer than the writer tries again, so that whole
+/// commits fail; and then how often it is killed, in which time, and for how long at most.
+const LONG_OUTAGE: Duration = Duration::from_secs(13);
+const OUTAGES: u32 = 4;
+const OUTAGES_WITHIN: Duration = Duration::from_secs(20);
+const OUTAGE: Duration = Duration::from_secs(3);
 /// The least that a run has to have recorded and accepted to count.
 const NOTES_MIN: usize = 300;
 
@@ -217,8 +218,23 @@ async fn twenty_kills_of_the_program_and_of_nats_lose_and_double_nothing_on_post
     survives(Broker::start().await, Some(&url)).await;
 }
 
+/// Starts it again; sessions of the killed one may take a moment to notice and stand in the way.
+async fn revive(cluster: &mut Cluster) {
+    for _ in 0..50 {
+        if cluster.restart().await.is_ok() {
+            return;
+        }
+        sleep(Duration::from_millis(200)).await;
+    }
+    cluster.restart().await.unwrap();
+}
+
 /// Kills the database under a program that stays up.
 async fn kill_database(cluster: &mut Cluster, mut dice: Dice) {
+    sleep(dice.within(OUTAGE)).await;
+    cluster.kill9().await;
+    sleep(LONG_OUTAGE).await;
+    revive(cluster).await;
     let begin = Instant::now();
     let mut moments: Vec<_> = (0..OUTAGES).map(|_| dice.within(OUTAGES_WITHIN)).collect();
     moments.sort();
@@ -226,7 +242,7 @@ async fn kill_database(cluster: &mut Cluster, mut dice: Dice) {
         sleep_until(begin + moment).await;
         cluster.kill9().await;
         sleep(dice.within(OUTAGE)).await;
-        cluster.restart().await.unwrap();
+        revive(cluster).await;
     }
 }
 
