@@ -170,6 +170,14 @@ impl Program {
     }
 }
 
+impl Drop for Program {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("what {} said at last:\n{}", self.url(), self.said());
+        }
+    }
+}
+
 /// A client that waits two seconds for an answer and goes through no proxy.
 pub fn http_client() -> reqwest::Client {
     sapa::client::install_cryptography();

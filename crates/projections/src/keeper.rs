@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use store::Bell;
+use store::error::ReadError;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use crate::runner::{RunError, Runner};
+use crate::runner::{Progress, RunError, Runner};
 use crate::views::Views;
 
 /// What a lost wake-up may cost.
@@ -24,17 +25,19 @@ pub async fn keep_up(
     appended: Bell,
     stop: CancellationToken,
 ) -> Result<(), RunError> {
+    let mut is_known = true;
     while !stop.is_cancelled() {
         // Listen first: an append that lands while we fold must not be slept through.
         let rung = appended.listen();
-        let outcome = runner.lock().await.step().await;
+        let outcome = step(&mut *runner.lock().await, is_known).await;
+        is_known = outcome.is_ok();
         match outcome {
             Ok(progress) if 0 < progress.events => {
                 views.bell().ring(progress.position);
                 continue;
             }
             Ok(progress) => views.bell().ring(progress.position),
-            Err(RunError::Unavailable(error)) => {
+            Err(RunError::Unavailable(error) | RunError::Log(ReadError::Unavailable(error))) => {
                 tracing::warn!(error = %error, "the read models wait for the database");
                 tokio::time::sleep(RETRY_AFTER).await;
                 continue;
@@ -48,4 +51,12 @@ pub async fn keep_up(
         }
     }
     Ok(())
+}
+
+/// One step; after one that failed, from what is stored.
+async fn step(runner: &mut Runner, is_known: bool) -> Result<Progress, RunError> {
+    if !is_known {
+        runner.reload().await?;
+    }
+    runner.step().await
 }

@@ -105,6 +105,18 @@ impl Runner {
         db.migrate(Family::Views(generation), VIEWS_STEPS)
             .await
             .map_err(|error| RunError::Unavailable(sqlx::Error::Migrate(Box::new(error))))?;
+        Self::take(log, db, epoch).await
+    }
+
+    /// Takes them over again from what is stored, after a step of which the end is not known: its
+    /// commit may have happened although the answer was lost.
+    pub async fn reload(&mut self) -> Result<(), RunError> {
+        let stored = Self::take(self.log.clone(), self.db.clone(), self.at.epoch).await?;
+        *self = stored.with_page(self.page_events_max);
+        Ok(())
+    }
+
+    async fn take(log: Log, db: Db, epoch: i64) -> Result<Self, RunError> {
         let mut tx = db.begin_write().await?;
         checkpoint::claim(&mut tx, CHECKPOINT, epoch).await?;
         let book = Book::stored(&policy_table::load(&mut tx).await?);

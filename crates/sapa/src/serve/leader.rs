@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use events::time::Clock;
 use jiff::Timestamp;
+use projections::runner::RunError;
 use store::Db;
+use store::error::{OpenError, ReadError};
 use store::lease::{self, Held, LEADER, RENEW_EVERY};
 use tokio_util::sync::CancellationToken;
 
@@ -66,7 +68,15 @@ impl Leader {
     async fn lead(&self, held: Held, stop: &CancellationToken) -> anyhow::Result<()> {
         tracing::info!(epoch = held.epoch, "leading");
         self.told.leads(held.epoch);
-        let tasks = (self.term)(held.epoch).await?;
+        let tasks = match (self.term)(held.epoch).await {
+            Ok(tasks) => tasks,
+            Err(error) if is_away(&error) => {
+                tracing::warn!(%error, "the term begins when the database is back");
+                self.told.leads(0);
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
         let until_lost = async {
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -80,7 +90,10 @@ impl Leader {
             anyhow::bail!("{task:?} ended during a term");
         }
         if stop.is_cancelled() {
-            lease::release(&self.db, LEADER, &self.holder, self.clock.now()).await?;
+            let released = lease::release(&self.db, LEADER, &self.holder, self.clock.now()).await;
+            if let Err(error) = released {
+                tracing::warn!(%error, "the lease could not be given back; it ends by itself");
+            }
         }
         Ok(())
     }
@@ -99,6 +112,14 @@ impl Leader {
             }
         }
     }
+}
+
+/// The database did not answer, which is no reason for the process to end.
+fn is_away(error: &anyhow::Error) -> bool {
+    let run = error.downcast_ref::<RunError>();
+    let open = error.downcast_ref::<OpenError>();
+    matches!(run, Some(RunError::Unavailable(_) | RunError::Log(ReadError::Unavailable(_))))
+        || matches!(open, Some(OpenError::Unreachable { .. } | OpenError::Check(_)))
 }
 
 #[cfg(test)]
