@@ -195,6 +195,10 @@ impl State {
         if let Some(known) = self.alerts.get_mut(&it.alert) {
             known.occurrence = it.occurrence;
             known.raised_at = entry.at();
+            known.due_at = it.due_at;
+            known.because.clone_from(&it.because);
+            // It rings on what is known now, so that is what a later fact is held against.
+            known.basis = basis(it, clocks);
             known.snoozed_until = None;
             known.ended_by = None;
             known.stopped = None;
