@@ -1,18 +1,18 @@
 //! Promises of the whole system, in the order a newcomer should read them.
 
-mod house;
 mod support;
 mod support_nats;
+mod house;
 
 mod stories;
 
-mod around_the_log;
 mod log_contract;
 mod log_round_trip;
+mod around_the_log;
 mod statements;
 
-mod delivery;
 mod ingest;
+mod delivery;
 mod projections;
 
 mod architecture;
