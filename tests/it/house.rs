@@ -237,12 +237,13 @@ impl House {
         found.iter().map(|it| it.to_json(None, self.clock.now(), true)).collect()
     }
 
-    /// The newest alert about a customer that such an act stops; older episodes are out of view.
+    /// Of the alerts about a customer that such an act stops, the one that became due last.
     pub async fn alert(&self, customer: &str, stop_by: &str) -> Value {
-        let mut found = self.alerts(customer).await;
-        found.retain(|it| it["stop_by"] == stop_by);
-        found.sort_by_key(|it| it["due_at"].to_string());
-        found.pop().unwrap_or(Value::Null)
+        let found = self.alerts(customer).await.into_iter();
+        let newest = found
+            .filter(|it| it["stop_by"] == stop_by)
+            .max_by_key(|it| it["due_at"].as_str().map(str::to_owned));
+        newest.unwrap_or(Value::Null)
     }
 
     /// What we owe or owed a customer about a matter, of one kind.
@@ -308,7 +309,7 @@ impl House {
 
     /// Rows and hash of every table of the build that answers.
     pub async fn hashes(&self) -> Vec<(&'static str, i64, String)> {
-        rebuild::hashes(&*self.runner.lock().await).await.unwrap()
+        rebuild::hashes(&self.runner.lock().await).await.unwrap()
     }
 
     /// What the folds remember of a customer.

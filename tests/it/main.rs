@@ -17,10 +17,10 @@ mod imports;
 mod ingest;
 
 mod program;
+mod projections;
 mod survival;
 mod survival_checks;
 mod survival_load;
-mod projections;
 
 mod architecture;
 mod compose;

@@ -24,8 +24,11 @@ async fn upload(house: &House, customer: &str, at: &str) -> store::Appended {
     house.late(at, customer, "interaction.contacted", data).await
 }
 
-/// What makes him secondary, and lets him be heard of now and then.
+/// What makes him secondary, and lets him be heard of now and then. He does not wish to be called,
+/// so that nothing rings between one upload and the next.
 async fn bought_and_wrote(house: &House, customer: &str) {
+    let quiet = json!({ "purpose": "contact", "state": "withdrawn", "basis": "Said so" });
+    house.late("2026-03-19T12:00:00+07:00", customer, "customer.consent_changed", quiet).await;
     let sale = json!({
         "purchase": "s-9", "kind": "sale", "amount": { "amount": 150_000, "currency": "IDR" },
     });
@@ -116,8 +119,7 @@ async fn any_order_of_the_facts_gives_the_same_rows(house: House) {
             upload(&house, &customer, at).await;
         }
         let dossier = house.dossier(&customer).await;
-        let open: Vec<Value> = house.alerts(&customer).await;
-        assert!(open.iter().all(|it| it["state"] != "raised"), "{order:?}: {open:?}");
+        assert_eq!(house.alerts(&customer).await, Vec::<Value>::new(), "{order:?}");
         let own = [
             house.neglect(&customer).await.to_string(),
             serde_json::to_string(&dossier.neglect).unwrap(),
