@@ -309,7 +309,7 @@ impl House {
 
     /// Rows and hash of every table of the build that answers.
     pub async fn hashes(&self) -> Vec<(&'static str, i64, String)> {
-        rebuild::hashes(&self.runner.lock().await).await.unwrap()
+        rebuild::hashes(&*self.runner.lock().await).await.unwrap()
     }
 
     /// What the folds remember of a customer.
