@@ -28,7 +28,6 @@ use uuid::Uuid;
 
 /// Everything between the log and the reactions.
 pub struct House {
-    pub place: Place,
     pub log: Log,
     pub appender: Appender,
     pub views: Views,
@@ -86,7 +85,7 @@ impl House {
             appender.clone(),
             Arc::new(|_: &Tenant| Some(b"key".to_vec())),
         );
-        Self { place, log, appender, views, clock, runner, reactor, stop, _folder: folder }
+        Self { log, appender, views, clock, runner, reactor, stop, _folder: folder }
     }
 
     /// Records a fact at the moment it happens.

@@ -182,9 +182,9 @@ impl Customer {
     /// The row is as of the newest fact: a purchase, or the last change of tier that was recorded.
     fn loyalty(&self) -> Loyalty {
         let history = self.history();
-        let changes = history.windows(2).filter(|it| it[0].1 != it[1].1).map(|it| it[1].0);
+        let mut changes = history.windows(2).filter(|it| it[0].1 != it[1].1).map(|it| it[1].0);
         let (first, last) = (*self.days.first().unwrap(), *self.days.last().unwrap());
-        let on = changes.last().map_or(last, |it| it.max(last));
+        let on = changes.next_back().map_or(last, |it| it.max(last));
         let tier = self.tier_on(on);
         let since =
             history.iter().rev().skip_while(|it| on < it.0).take_while(|it| it.1 == tier).last();
@@ -231,7 +231,7 @@ impl Customer {
     ) -> Row {
         // `above / days` is the mean gap; bounds are compared without dividing.
         let above = (days_between(first, last) + one_gap).clamp(7 * days, most * days);
-        let count_up = |times: i64| (0..).find(|n| times * above <= n * days).unwrap();
+        let count_up = |times: i64| (0..10_000).find(|n| times * above <= n * days).unwrap();
         let (warn, due) = if days == 1 { single } else { (count_up(2), count_up(3)) };
         let at_nine = |after: i64| {
             let day = last.checked_add(after.days()).unwrap();
@@ -242,7 +242,7 @@ impl Customer {
             days,
             first,
             last,
-            rhythm_tenths: (0..).find(|it| 20 * above < (2 * it + 1) * days).unwrap(),
+            rhythm_tenths: (0..100_000).find(|it| 20 * above < (2 * it + 1) * days).unwrap(),
             warn_at: at_nine(warn),
             due_at: at_nine(due),
             effective_due_at: at_nine(due),
