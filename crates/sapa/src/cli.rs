@@ -67,7 +67,7 @@ pub struct Globals {
     /// The tenant
     #[arg(long, global = true)]
     pub tenant: Option<String>,
-    /// Who acts: staff/<id>, ai/<id> or system/<id>
+    /// Who acts: staff/ID, ai/ID or system/ID
     #[arg(long, global = true)]
     pub actor: Option<String>,
     /// How answers are printed [default: table on a terminal, otherwise jsonl]

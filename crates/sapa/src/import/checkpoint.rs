@@ -69,7 +69,7 @@ pub fn store(data_dir: &Path, file: &Fingerprint, map_hash: &str, row: u64) -> i
     fs::rename(unfinished, place)
 }
 
-/// Forgets what [`store`] remembered, when the file is done.
+/// Forgets what [`store()`] remembered, when the file is done.
 pub fn clear(data_dir: &Path, file: &Fingerprint, map_hash: &str) -> io::Result<()> {
     match fs::remove_file(place(data_dir, file, map_hash)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
