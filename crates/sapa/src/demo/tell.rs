@@ -277,10 +277,10 @@ Ready in 3.1 s. Ctrl-C stops everything and keeps the data; --fresh starts a new
     #[test]
     fn an_unusual_folder_and_port_are_named_in_every_command() {
         let mut ready = ready(Language::En);
-        ready.folder = "/tmp/x".into();
+        ready.folder = "elsewhere".into();
         ready.http = "http://127.0.0.1:9".into();
         for command in ready.commands().iter().filter(|it| !it.starts_with("curl")) {
-            assert!(command.starts_with("SAPA_KEY_FILE=/tmp/x/admin.key "), "{command}");
+            assert!(command.starts_with("SAPA_KEY_FILE=elsewhere/admin.key "), "{command}");
             assert!(command.contains(" --server http://127.0.0.1:9 "), "{command}");
         }
     }
