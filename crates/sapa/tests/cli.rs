@@ -43,3 +43,30 @@ fn the_command_tree_is_the_agreed_one() {
         "the tree has changed; if you mean it, run\n  SAPA_TEST_WRITE=1 cargo test -p sapa --test cli\n{text}"
     );
 }
+
+/// Panics if a command below has an argument that goes by the name of a global option: clap would
+/// hand one the other's value, at run time only.
+fn apart(path: &str, command: &clap::Command, globals: &[String]) {
+    for it in command.get_arguments().filter(|it| !it.is_global_set()) {
+        let id = it.get_id().as_str();
+        assert!(
+            !globals.iter().any(|global| global == id),
+            "{path} has an argument of its own named {id}"
+        );
+    }
+    for it in command.get_subcommands() {
+        apart(&format!("{path} {}", it.get_name()), it, globals);
+    }
+}
+
+#[test]
+fn no_argument_of_a_command_is_named_like_a_global_option() {
+    let command = sapa::cli::Cli::command();
+    let globals: Vec<String> = command
+        .get_arguments()
+        .filter(|it| it.is_global_set())
+        .map(|it| it.get_id().to_string())
+        .collect();
+    assert!(globals.iter().any(|it| it == "server"), "{globals:?}");
+    apart("sapa", &command, &globals);
+}

@@ -14,8 +14,9 @@ pub enum Servers {
     List,
     /// Fetch one into the cache, with its hash checked
     Fetch {
-        #[arg(value_enum)]
-        server: Server,
+        /// Which one
+        #[arg(value_enum, value_name = "SERVER")]
+        which: Server,
     },
 }
 
@@ -49,8 +50,8 @@ impl Servers {
                 session.output.value(&lines.into(), &["server", "version", "path", "remedy"])?;
                 Ok(if missing { Exit::Unavailable } else { Exit::Done })
             }
-            Self::Fetch { server } => {
-                let (path, version) = locate(session, server, true)?;
+            Self::Fetch { which } => {
+                let (path, version) = locate(session, which, true)?;
                 session.output.value(&json!({"path": path, "version": version}), &[])?;
                 Ok(Exit::Done)
             }

@@ -13,6 +13,8 @@ pub enum Tenant {
     List,
     /// Add one
     Add {
+        /// Its id
+        #[arg(id = "new", value_name = "TENANT")]
         tenant: String,
         /// What people call it
         #[arg(long)]
