@@ -1,0 +1,158 @@
+//! P7, P9 and P11: how fast the log is folded, what a tick costs, and whether either grows with the
+//! log. In this process, because the program gives no clock to turn.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use events::envelope::Incoming;
+use events::id::Tenant;
+use events::time::Clock;
+use jiff::Timestamp;
+use projections::{Runner, Views, rebuild};
+use reactions::Reactor;
+use sapa::clock::SystemClock;
+use store::on_tx;
+use store::sql::SqlTime;
+
+use crate::append::{sqlite_batches, unnested};
+use crate::ground::{Ground, OpenLog, memory_mb, millis, rate, raw_sqlite};
+use crate::load;
+use crate::report::{Goal, Line, Report, median};
+
+/// Events of the history that is folded.
+const EVENTS: u64 = 1_000_000;
+/// Customers they are about.
+const CUSTOMERS: u64 = 100_000;
+/// Seconds between two events of the history.
+const STEP_SECONDS: u64 = 30;
+/// Events handed in at once.
+const BATCH: u64 = 512;
+
+/// Where a history lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum On {
+    /// A file.
+    Sqlite,
+    /// A server.
+    Postgres,
+}
+
+impl On {
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sqlite => "SQLite",
+            Self::Postgres => "PostgreSQL",
+        }
+    }
+
+    /// A fresh log on it.
+    pub async fn open(self, ground: &Ground) -> OpenLog {
+        match self {
+            Self::Sqlite => OpenLog::sqlite().await,
+            Self::Postgres => OpenLog::postgres(ground).await,
+        }
+    }
+}
+
+/// P7 and P9.
+pub async fn measure(ground: &Ground, report: &mut Report) {
+    for on in [On::Sqlite, On::Postgres] {
+        let (events, customers) = (ground.amount(EVENTS), ground.amount(CUSTOMERS));
+        let log = on.open(ground).await;
+        fill(&log, 0, events, customers).await;
+        let (folded, peak) = fold(&log).await;
+        let raw = match on {
+            On::Sqlite => {
+                let folder = tempfile::tempdir().unwrap();
+                sqlite_batches(&raw_sqlite(folder.path()).await, events.min(200_000), 2_000).await
+            }
+            On::Postgres => unnested(&ground.raw_postgres(1).await, events.min(200_000)).await,
+        };
+        let what =
+            format!("all read models from {events} events, {customers} customers, {}", on.name());
+        report.add(
+            Line::plain("P7", what, &[folded], "events/s")
+                .beside("batched inserts, one row an event", &[raw])
+                .goal(Goal::AtLeast(0.8)),
+        );
+        let what = format!("memory at most meanwhile, {}", on.name());
+        report.add(Line::plain("P7", what, &[peak], "MB").goal(Goal::AtMost(512.0)));
+        tick(&log, on, customers, report).await;
+    }
+}
+
+/// Appends so many events of the mixed history, from event `from` on.
+pub async fn fill(log: &OpenLog, from: u64, count: u64, customers: u64) -> f64 {
+    let now = SystemClock.now();
+    let began = Instant::now();
+    let mut waiting = tokio::task::spawn_blocking(move || batch(from, customers, now, count));
+    let mut n = from;
+    while n < from + count {
+        let events = waiting.await.unwrap();
+        n += BATCH;
+        let left = (from + count).saturating_sub(n);
+        // The next batch is made while this one is committed.
+        waiting = tokio::task::spawn_blocking(move || batch(n, customers, now, left));
+        log.appender.append(events).await.unwrap();
+    }
+    rate(count, began.elapsed())
+}
+
+fn batch(from: u64, customers: u64, now: Timestamp, left: u64) -> Vec<Incoming> {
+    let at = |n: u64| load::seconds_on(n * STEP_SECONDS);
+    (from..from + BATCH.min(left))
+        .map(|n| load::incoming(&load::mixed(n, customers, at(n).min(now)), now))
+        .collect()
+}
+
+/// Folds a log from its beginning; events a second, and the memory of this process at most.
+async fn fold(log: &OpenLog) -> (f64, f64) {
+    let views = views(log).await;
+    let live = views.live();
+    let mut runner = Runner::open(log.log.clone(), live.db, live.generation, 1).await.unwrap();
+    runner = runner.with_page(rebuild::PAGE_EVENTS_MAX);
+    // The peak of this process begins anew.
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+    let began = Instant::now();
+    while runner.step().await.unwrap().events != 0 {}
+    let folded = rate(u64::try_from(runner.position()).unwrap(), began.elapsed());
+    (folded, memory_mb(std::process::id(), "VmHWM"))
+}
+
+async fn views(log: &OpenLog) -> Views {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    Views::open(log.place.clone(), log.log.clone(), clock, 8).await.unwrap()
+}
+
+/// A tick on these read models: with nothing due, and with a thousand things due.
+async fn tick(log: &OpenLog, on: On, customers: u64, report: &mut Report) {
+    let views = views(log).await;
+    let keys: reactions::Keys = Arc::new(|_: &Tenant| Some(b"key".to_vec()));
+    let reactor = Reactor::new(views.clone(), log.appender.clone(), keys);
+    let mut snapshot = views.snapshot().await.unwrap();
+    let due: Vec<(SqlTime,)> = on_tx!(&mut snapshot.tx, conn => {
+        sqlx::query_as("SELECT act_at FROM agenda ORDER BY act_at LIMIT 1000")
+            .fetch_all(conn)
+            .await
+            .unwrap()
+    });
+    drop(snapshot);
+    let (Some(first), Some(last)) = (due.first(), due.last()) else {
+        panic!("nothing is ever due")
+    };
+    let before = first.0.0 - jiff::SignedDuration::from_secs(1);
+    let mut none = Vec::new();
+    for _ in 0..50 {
+        let began = Instant::now();
+        let ticked = reactor.tick(before).await.unwrap();
+        none.push(millis(began));
+        assert!(ticked.appended == 0 && !ticked.behind, "something was due: {ticked:?}");
+    }
+    let what = format!("tick, nothing due, {customers} customers, {}", on.name());
+    report.add(Line::plain("P9", what, &[median(&none)], "ms").goal(Goal::AtMost(5.0)));
+    let began = Instant::now();
+    let ticked = reactor.tick(last.0.0).await.unwrap();
+    let what = format!("tick, {} due, {customers} customers, {}", ticked.appended, on.name());
+    report.add(Line::plain("P9", what, &[millis(began)], "ms").goal(Goal::AtMost(1_000.0)));
+}

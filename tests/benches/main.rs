@@ -1,0 +1,108 @@
+//! How fast Sapa is, beside the raw limit of the same machine in the same run.
+//!
+//! `cargo bench -p tests` measures everything; `-- append drain` some of it; `--quick` a tenth of
+//! the work in one round. It prints a table and writes JSON beside the build. Nothing is asserted.
+
+mod append;
+mod drain;
+mod faces;
+mod folded;
+mod ground;
+mod load;
+mod program;
+mod report;
+mod serving;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use ground::Ground;
+use report::Report;
+
+/// What can be measured, in the order in which it is.
+const MEASURES: [&str; 7] =
+    ["append", "http", "visible", "timelines", "drain", "folded", "program"];
+
+struct Wanted {
+    measures: Vec<String>,
+    quick: bool,
+    json: PathBuf,
+}
+
+fn wanted() -> Result<Wanted, String> {
+    let json = target().join("measures.json");
+    let mut wanted = Wanted { measures: Vec::new(), quick: false, json };
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            // What `cargo bench` adds by itself.
+            "--bench" => {}
+            "--quick" => wanted.quick = true,
+            "--json" => {
+                wanted.json = arguments.next().ok_or("--json takes the name of a file")?.into();
+            }
+            name if MEASURES.contains(&name) => wanted.measures.push(name.to_owned()),
+            other => {
+                let all = MEASURES.join(", ");
+                return Err(format!("unknown: {other}. There are {all}, --quick and --json FILE."));
+            }
+        }
+    }
+    if wanted.measures.is_empty() {
+        wanted.measures = MEASURES.map(str::to_owned).into();
+    }
+    Ok(wanted)
+}
+
+/// The folder above the one this program lies in.
+fn target() -> PathBuf {
+    let program = std::env::current_exe().unwrap_or_default();
+    program.ancestors().nth(2).unwrap_or(Path::new(".")).to_owned()
+}
+
+/// The program that is measured is the one of this source.
+fn build() -> bool {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let built = Command::new(cargo).args(["build", "--release", "--locked", "-p", "sapa"]).status();
+    built.is_ok_and(|it| it.success())
+}
+
+fn main() -> std::process::ExitCode {
+    let wanted = match wanted() {
+        Ok(wanted) => wanted,
+        Err(error) => {
+            eprintln!("{error}");
+            return std::process::ExitCode::from(2);
+        }
+    };
+    if !build() {
+        eprintln!("the program does not build");
+        return std::process::ExitCode::FAILURE;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.expect("a runtime starts").block_on(run(&wanted));
+    std::process::ExitCode::SUCCESS
+}
+
+async fn run(wanted: &Wanted) {
+    let (rounds, part) = if wanted.quick { (1, 10) } else { (5, 1) };
+    let ground = Ground::start(rounds, part).await;
+    let machine = ground.machine().await;
+    eprintln!("{machine}");
+    let mut report = Report::default();
+    for measure in &wanted.measures {
+        eprintln!("== {measure}");
+        match measure.as_str() {
+            "append" => append::measure(&ground, &mut report).await,
+            "http" => faces::appends(&ground, &mut report).await,
+            "visible" => faces::visible(&ground, &mut report).await,
+            "timelines" => faces::timelines(&ground, &mut report).await,
+            "drain" => drain::measure(&ground, &mut report).await,
+            "folded" => folded::measure(&ground, &mut report).await,
+            _ => program::measure(&ground, &mut report).await,
+        }
+    }
+    println!("{}", report.table());
+    report.write(&wanted.json, &machine).expect("the report can be written");
+    eprintln!("written: {}", wanted.json.display());
+}
