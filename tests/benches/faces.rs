@@ -185,9 +185,8 @@ async fn probe(
     let acknowledged = millis(began);
     loop {
         let (status, body) = connection.ask(&ask).await.unwrap();
-        let wanted = format!("probe-{n}");
-        if status == 200 && String::from_utf8_lossy(&body).contains(&format!("\"id\":\"{wanted}\""))
-        {
+        // Nobody knew the customer before.
+        if status == 200 {
             return (acknowledged, millis(began));
         }
         assert!(

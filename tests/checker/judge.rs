@@ -1,0 +1,571 @@
+//! The verdict: each invariant against what the clients were told and the log that is there.
+//!
+//! An invariant that could not be looked at says so; it is not held.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::jetstream::Context;
+use async_nats::jetstream::consumer::{AckPolicy, pull};
+use events::envelope::Recorded;
+use events::id::Tenant;
+use events::kind::Kind;
+use futures_util::StreamExt as _;
+use jiff::SignedDuration;
+use projections::rebuild::hashes;
+use projections::{Runner, Views};
+use sapa::clock::SystemClock;
+use serde_json::{Value, json};
+use store::Log;
+use store::quarantine;
+use tokio::time::Instant;
+
+use crate::load::{Deed, Face, Op, Outcome, source};
+use crate::world::World;
+
+/// Nothing new for so long is the end: the reactions look once a second.
+const QUIET: Duration = Duration::from_secs(3);
+/// What healing may take: a lease, the broker's pin, and the work that is left.
+const HEALED_WITHIN: Duration = Duration::from_secs(30);
+/// How long it is waited for nevertheless.
+const PATIENCE: Duration = Duration::from_mins(3);
+/// An epoch that no term of a run reaches.
+const LAST_EPOCH: i64 = 1 << 40;
+/// Examples that a verdict shows.
+const SHOWN: usize = 5;
+
+/// What became of one invariant.
+#[derive(Clone, Debug)]
+pub struct Verdict {
+    /// Its number, such as `I1`.
+    pub id: &'static str,
+    /// What it says.
+    pub says: &'static str,
+    /// What was looked at.
+    pub looked_at: String,
+    /// What contradicts it; none where it holds.
+    pub against: Vec<String>,
+}
+
+impl Verdict {
+    fn new(id: &'static str, says: &'static str, looked_at: String, against: Vec<String>) -> Self {
+        Self { id, says, looked_at, against }
+    }
+
+    /// As JSON.
+    pub fn to_json(&self) -> Value {
+        let shown: Vec<&String> = self.against.iter().take(SHOWN).collect();
+        json!({ "id": self.id, "says": self.says, "looked_at": self.looked_at,
+                "holds": self.against.is_empty(), "count": self.against.len(), "against": shown })
+    }
+}
+
+/// What was lost, where in a client's sequence.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Lost {
+    /// Before everything of that client that is there.
+    pub prefix: usize,
+    /// Between things that are there: always a fault.
+    pub middle: usize,
+    /// After everything that is there.
+    pub tail: usize,
+}
+
+/// All that is judged by.
+pub struct Found {
+    /// One verdict per invariant.
+    pub verdicts: Vec<Verdict>,
+    /// What was lost, and where.
+    pub lost: Lost,
+    /// How many facts the log holds.
+    pub facts: usize,
+    /// Seconds from healing until it was quiet.
+    pub healed: Option<f64>,
+}
+
+/// That it became quiet.
+#[derive(Clone, Copy, Debug)]
+pub struct Quiet {
+    /// How long that took.
+    pub after: Duration,
+    /// Where the log stood then. What is decided after that may go out with the next start only.
+    pub head: i64,
+}
+
+/// Waits until everything is quiet, unless that does not happen.
+pub async fn settle(world: &mut World, context: &Context) -> Result<Quiet, String> {
+    let began = Instant::now();
+    let views = views(world).await;
+    let mut quiet_since = Instant::now();
+    let mut head_before = -1;
+    loop {
+        for it in &mut world.instances {
+            it.tend();
+        }
+        let waiting = ingest_waiting(context).await;
+        let head = world.log.head().await.unwrap_or(-1);
+        let folded = views.position().await.unwrap_or(-2);
+        let sent = last_sent(context).await;
+        let done = waiting == Some(0) && folded == head && sent == head && head == head_before;
+        if !done {
+            quiet_since = Instant::now();
+        } else if QUIET <= quiet_since.elapsed() {
+            return Ok(Quiet { after: quiet_since.duration_since(began), head });
+        }
+        if PATIENCE < began.elapsed() {
+            return Err(format!(
+                "not quiet after {PATIENCE:?}: {waiting:?} messages wait, the log is at {head}, the read models at {folded}, the relay at {sent}"
+            ));
+        }
+        head_before = head;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+async fn views(world: &World) -> Views {
+    Views::open(world.place.clone(), world.log.clone(), Arc::new(SystemClock), 2).await.unwrap()
+}
+
+async fn ingest_waiting(context: &Context) -> Option<u64> {
+    let stream = context.get_stream("SAPA_IN").await.ok()?;
+    let consumer = stream.get_consumer::<pull::Config>("ingest").await.ok()?;
+    let info = consumer.cached_info();
+    Some(info.num_pending + u64::try_from(info.num_ack_pending).unwrap_or(0))
+}
+
+async fn last_sent(context: &Context) -> i64 {
+    let Ok(stream) = context.get_stream("SAPA_OUT").await else { return 0 };
+    let last = stream.get_last_raw_message_by_subject("sapa.v1.>").await.ok();
+    let position = last.and_then(|it| it.headers.get("Sapa-Position").map(ToString::to_string));
+    position.and_then(|it| it.parse().ok()).unwrap_or(0)
+}
+
+/// Judges everything. The instances have stopped; the servers run.
+pub async fn judge(
+    world: &World,
+    context: &Context,
+    history: &[Op],
+    healed: Result<Quiet, String>,
+) -> Found {
+    let facts = everything(&world.log).await;
+    let log = Index::of(&facts);
+    let (i1, lost) = nothing_lost(history, &log);
+    let kept = kept(world).await;
+    let mut verdicts = vec![
+        i1,
+        nothing_doubled(&facts, history),
+        in_order(history, &log),
+        dense(&facts),
+        out_complete(&facts, context, healed.as_ref().map_or(0, |it| it.head)).await,
+        views_equal_a_rebuild(world).await,
+        times_rise(&facts),
+        reads_are_honest(history),
+        one_alert_an_episode(&facts),
+        promises_break_once(&facts),
+        rubbish_is_kept(history, &kept, &log),
+        errors_are_honest(history, &log),
+    ];
+    let took = match &healed {
+        Ok(it) if it.after <= HEALED_WITHIN => vec![],
+        Ok(it) => vec![format!("quiet only {:.1?} after healing", it.after)],
+        Err(why) => vec![why.clone()],
+    };
+    let looked = healed
+        .as_ref()
+        .map_or_else(Clone::clone, |it| format!("quiet {:.1?} after healing", it.after));
+    verdicts.push(Verdict::new("I14", "After healing it becomes quiet within 30 s.", looked, took));
+    let anomalies: Vec<String> =
+        world.instances.iter().flat_map(|it| it.anomalies.iter().cloned()).collect();
+    let starts: u32 = world.instances.iter().map(|it| it.starts).sum();
+    verdicts.push(Verdict::new(
+        "F11",
+        "A program ends only when asked or when a server is away, and within 15 s.",
+        format!("{starts} starts"),
+        anomalies,
+    ));
+    Found {
+        verdicts,
+        lost,
+        facts: facts.len(),
+        healed: healed.ok().map(|it| it.after.as_secs_f64()),
+    }
+}
+
+/// All that the log holds.
+async fn everything(log: &Log) -> Vec<Recorded> {
+    let mut facts: Vec<Recorded> = Vec::new();
+    loop {
+        let last = facts.last().map_or(0, |it| it.position);
+        let page = log.read_after(last, 500).await.unwrap();
+        if page.is_empty() {
+            return facts;
+        }
+        facts.extend(page);
+    }
+}
+
+/// The facts by source and id.
+struct Index<'a>(HashMap<(&'a str, &'a str), Vec<&'a Recorded>>);
+
+impl<'a> Index<'a> {
+    fn of(facts: &'a [Recorded]) -> Self {
+        let mut all: HashMap<_, Vec<_>> = HashMap::new();
+        for it in facts {
+            all.entry((it.source.as_str(), it.id.as_str())).or_default().push(it);
+        }
+        Self(all)
+    }
+
+    fn find(&self, op: &Op) -> Option<&'a Recorded> {
+        let key = (source(op.client), op.id.clone());
+        self.0.get(&(key.0.as_str(), key.1.as_str())).and_then(|it| it.first().copied())
+    }
+}
+
+fn name(op: &Op) -> String {
+    format!("{} {} at {:.1} s by {:?}", source(op.client), op.id, op.begun, op.face)
+}
+
+fn nothing_lost(history: &[Op], log: &Index<'_>) -> (Verdict, Lost) {
+    let (mut against, mut recorded, mut accepted) = (vec![], 0, 0);
+    let mut lost = Lost::default();
+    let mut by_client: BTreeMap<u64, Vec<bool>> = BTreeMap::new();
+    for op in history.iter().filter(|it| it.deed == Deed::Record) {
+        let found = log.find(op);
+        match &op.outcome {
+            Outcome::Recorded(receipt) => {
+                recorded += 1;
+                by_client.entry(op.client).or_default().push(found.is_some());
+                match found {
+                    None => against.push(format!("{} was recorded and is not there", name(op))),
+                    Some(it) => {
+                        let data: Value = serde_json::from_str(&it.data).unwrap_or_default();
+                        if receipt["position"] != it.position || receipt["version"] != it.version {
+                            against.push(format!("{}: {receipt} and {}", name(op), it.position));
+                        }
+                        if data != op.data {
+                            against.push(format!("{} has other content", name(op)));
+                        }
+                    }
+                }
+            }
+            Outcome::Accepted => {
+                accepted += 1;
+                by_client.entry(op.client).or_default().push(found.is_some());
+                if found.is_none() {
+                    against.push(format!("{} was accepted and is not there", name(op)));
+                }
+            }
+            _ => {}
+        }
+    }
+    for there in by_client.values() {
+        let (first, last) = (there.iter().position(|it| *it), there.iter().rposition(|it| *it));
+        for (n, _) in there.iter().enumerate().filter(|(_, it)| !**it) {
+            match (first, last) {
+                (Some(first), _) if n < first => lost.prefix += 1,
+                (_, Some(last)) if n < last => lost.middle += 1,
+                _ => lost.tail += 1,
+            }
+        }
+    }
+    let says = "What was acknowledged is in the log, with its content.";
+    let looked = format!("{recorded} recorded, {accepted} accepted");
+    (Verdict::new("I1", says, looked, against), lost)
+}
+
+fn nothing_doubled(facts: &[Recorded], history: &[Op]) -> Verdict {
+    let mut seen = HashSet::new();
+    let mut against = Vec::new();
+    for it in facts {
+        if !seen.insert((it.tenant.as_str(), it.source.as_str(), it.id.as_str())) {
+            against.push(format!("{} {} stands twice, at {} too", it.source, it.id, it.position));
+        }
+    }
+    let repeats = history.iter().filter(|it| it.deed == Deed::Repeat);
+    let mut count = 0;
+    for it in repeats {
+        count += 1;
+        if let Outcome::Refused(_, why) = &it.outcome {
+            against.push(format!("{} again: {why}", name(it)));
+        }
+    }
+    let looked = format!("{} facts, {count} repeats", facts.len());
+    Verdict::new(
+        "I2",
+        "Everything has its effect once; a repeat has the first receipt.",
+        looked,
+        against,
+    )
+}
+
+fn in_order(history: &[Op], log: &Index<'_>) -> Verdict {
+    let (mut against, mut count) = (vec![], 0);
+    let mut last: HashMap<(u64, &str, bool), (i64, f64, String)> = HashMap::new();
+    for op in history.iter().filter(|it| it.deed == Deed::Record) {
+        // What is answered is in order; what is accepted is in the order of the stream.
+        let answered = matches!(op.outcome, Outcome::Recorded(_));
+        if !answered && op.outcome != Outcome::Accepted {
+            continue;
+        }
+        let Some(found) = log.find(op) else { continue };
+        count += 1;
+        let key = (op.client, op.customer.as_str(), answered);
+        if let Some((position, ended, before)) = last.get(&key)
+            && *ended <= op.begun
+            && found.position < *position
+        {
+            against.push(format!(
+                "{} at {} overtook {before} at {position}",
+                name(op),
+                found.position
+            ));
+        }
+        last.insert(key, (found.position, op.ended, name(op)));
+    }
+    let says = "What a client sent about a customer one after the other stands so in the log.";
+    Verdict::new("I3", says, format!("{count} events"), against)
+}
+
+fn dense(facts: &[Recorded]) -> Verdict {
+    let mut against = Vec::new();
+    let mut versions: HashMap<(&str, &str), i64> = HashMap::new();
+    for (it, position) in facts.iter().zip(1..) {
+        let version = versions.entry((it.tenant.as_str(), it.stream.as_str())).or_default();
+        *version += 1;
+        if it.position != position || it.version != *version {
+            against.push(format!("{} at {position}: version {}", it.position, it.version));
+        }
+    }
+    let says = "Positions of the log and versions of streams have no hole.";
+    Verdict::new("I4", says, format!("{} facts", facts.len()), against)
+}
+
+async fn out_complete(facts: &[Recorded], context: &Context, head: i64) -> Verdict {
+    let mut against = Vec::new();
+    let sent = sent(context).await;
+    let mut next = 1;
+    let mut repeats = 0;
+    for (position, body) in &sent {
+        match position.cmp(&next) {
+            std::cmp::Ordering::Equal => next += 1,
+            std::cmp::Ordering::Less => repeats += 1,
+            std::cmp::Ordering::Greater => {
+                against.push(format!("{position} went out where {next} was next"));
+                next = position + 1;
+            }
+        }
+        let fact = usize::try_from(position - 1).ok().and_then(|it| facts.get(it));
+        if fact
+            .is_none_or(|it| body["id"] != it.id.as_str() || body["source"] != it.source.as_str())
+        {
+            against.push(format!("another event went out as {position}"));
+        }
+    }
+    if next - 1 < head {
+        against.push(format!("{} of {head} went out", next - 1));
+    }
+    if 0 < repeats {
+        against.push(format!("{repeats} positions went out again although the fence held"));
+    }
+    let says = "Every position goes out in order, none is left out, none doubled by two relays.";
+    Verdict::new("I4", says, format!("{} messages", sent.len()), against)
+}
+
+/// All of `SAPA_OUT`: position and body.
+async fn sent(context: &Context) -> Vec<(i64, Value)> {
+    let mut context = context.clone();
+    context.set_timeout(Duration::from_secs(30));
+    let stream = context.get_stream("SAPA_OUT").await.unwrap();
+    let count = usize::try_from(stream.cached_info().state.messages).unwrap();
+    let config = pull::Config { ack_policy: AckPolicy::None, ..Default::default() };
+    let consumer = stream.create_consumer(config).await.unwrap();
+    let messages = consumer.messages().await.unwrap();
+    let read = messages.take(count).map(|it| {
+        let it = it.unwrap();
+        let headers = it.headers.as_ref().expect("ours have headers");
+        let position = headers.get("Sapa-Position").map_or("0", |it| it.as_str());
+        (position.parse().unwrap_or(0), serde_json::from_slice(&it.payload).unwrap_or_default())
+    });
+    read.collect().await
+}
+
+async fn views_equal_a_rebuild(world: &World) -> Verdict {
+    let views = views(world).await;
+    let live = views.live();
+    let log = world.log.clone();
+    let opened = Runner::open(log.clone(), live.db, live.generation, LAST_EPOCH).await;
+    let mut folded = opened.unwrap();
+    catch_up(&mut folded).await;
+    let generation = live.generation + 1_000;
+    let fresh = views.open_generation(generation).await.unwrap();
+    let mut fresh = Runner::open(log, fresh.db, generation, 1).await.unwrap();
+    catch_up(&mut fresh).await;
+    let (ours, theirs) = (hashes(&folded).await.unwrap(), hashes(&fresh).await.unwrap());
+    let pairs = ours.iter().zip(&theirs).filter(|(a, b)| a != b);
+    let against = pairs.map(|(a, b)| format!("{}: {} rows and {}", a.0, a.1, b.1)).collect();
+    let rows: i64 = ours.iter().map(|it| it.1).sum();
+    let says = "Every read model equals the fold of the log from its beginning, byte for byte.";
+    Verdict::new("I5", says, format!("{} tables, {rows} rows", ours.len()), against)
+}
+
+async fn catch_up(runner: &mut Runner) {
+    while runner.step().await.unwrap().events != 0 {}
+}
+
+fn times_rise(facts: &[Recorded]) -> Verdict {
+    let pairs = facts.windows(2).filter(|it| it[1].recorded_at < it[0].recorded_at);
+    let against = pairs.map(|it| format!("{} before {}", it[1].position, it[0].position)).collect();
+    Verdict::new("I6", "recorded_at never goes back.", format!("{} facts", facts.len()), against)
+}
+
+fn reads_are_honest(history: &[Op]) -> Verdict {
+    let (mut against, mut count) = (vec![], 0);
+    for op in history {
+        if let Outcome::Read(it) = &op.outcome {
+            count += 1;
+            against.extend(it.as_ref().err().map(|why| format!("{}: {why}", name(op))));
+        }
+    }
+    let says = "An answer shows what it says it shows, and a session never goes back.";
+    Verdict::new("I7", says, format!("{count} reads"), against)
+}
+
+fn one_alert_an_episode(facts: &[Recorded]) -> Verdict {
+    let mut against = Vec::new();
+    let mut open: BTreeMap<String, bool> = BTreeMap::new();
+    let mut rung = BTreeSet::new();
+    for it in facts {
+        let Ok(data) = serde_json::from_str::<Value>(&it.data) else { continue };
+        let alert = data["alert"].as_str().unwrap_or_default().to_owned();
+        match it.kind {
+            Kind::AlertRaised => {
+                if !rung.insert((alert.clone(), data["occurrence"].as_u64())) {
+                    against.push(format!("{alert} rang twice for one episode, at {}", it.position));
+                }
+                if open.insert(alert.clone(), true) == Some(true) {
+                    against.push(format!("{alert} rang at {} while it was open", it.position));
+                }
+            }
+            Kind::AlertResolved | Kind::AlertWithdrawn => {
+                if open.insert(alert.clone(), false) != Some(true) {
+                    against.push(format!("{alert} was closed at {} and was not open", it.position));
+                }
+            }
+            _ => {}
+        }
+    }
+    let says = "An alert rings once an episode and is closed once.";
+    Verdict::new("I8", says, format!("{} alerts rang", rung.len()), against)
+}
+
+fn promises_break_once(facts: &[Recorded]) -> Verdict {
+    let mut against = Vec::new();
+    let mut due: BTreeMap<String, jiff::Timestamp> = BTreeMap::new();
+    let mut broken: BTreeMap<String, u32> = BTreeMap::new();
+    for it in facts {
+        let Ok(data) = serde_json::from_str::<Value>(&it.data) else { continue };
+        let promise = data["promise"].as_str().unwrap_or_default().to_owned();
+        match it.kind {
+            Kind::PromiseMade => {
+                if let Some(at) = data["due_at"].as_str().and_then(|it| it.parse().ok()) {
+                    due.insert(promise, at);
+                }
+            }
+            Kind::PromiseSettled if data["how"] == "broken" => {
+                if due.get(&promise).is_none_or(|at| it.recorded_at < *at) {
+                    against
+                        .push(format!("{promise} was broken at {} before it was due", it.position));
+                }
+                *broken.entry(promise).or_default() += 1;
+            }
+            _ => {}
+        }
+    }
+    let end = facts.last().map(|it| it.recorded_at - SignedDuration::from_secs(10));
+    for (promise, at) in &due {
+        let times = broken.get(promise).copied().unwrap_or(0);
+        if times != 1 && end.is_some_and(|end| *at < end) {
+            against.push(format!("{promise}, due {at}, was broken {times} times"));
+        }
+    }
+    let says = "A promise that nobody kept breaks once, and never before it is due.";
+    Verdict::new("I9", says, format!("{} promises", due.len()), against)
+}
+
+/// Ids of what is in quarantine, and how often.
+async fn kept(world: &World) -> HashMap<(String, String), u32> {
+    let tenant: Tenant = "main".parse().expect("a tenant");
+    let mut all: HashMap<(String, String), u32> = HashMap::new();
+    let mut wanted = quarantine::Wanted::default();
+    loop {
+        let page = quarantine::list(world.log.db(), &tenant, &wanted, 500).await.unwrap();
+        let Some(last) = page.last() else { return all };
+        wanted.after = Some((last.received_at, last.quarantine_id.clone()));
+        for it in page {
+            *all.entry((it.source.unwrap_or_default(), it.event_id.unwrap_or_default()))
+                .or_default() += 1;
+        }
+    }
+}
+
+fn rubbish_is_kept(
+    history: &[Op],
+    kept: &HashMap<(String, String), u32>,
+    log: &Index<'_>,
+) -> Verdict {
+    let (mut against, mut count) = (vec![], 0);
+    for op in history.iter().filter(|it| it.deed == Deed::Rubbish) {
+        count += 1;
+        let times = kept.get(&(source(op.client), op.id.clone())).copied().unwrap_or(0);
+        if log.find(op).is_some() {
+            against.push(format!("{} was recorded", name(op)));
+        }
+        match (&op.outcome, op.face) {
+            (Outcome::Recorded(_), _) => {
+                against.push(format!("{} was answered recorded", name(op)))
+            }
+            (Outcome::Accepted, Face::Stream) if times != 1 => {
+                against.push(format!("{} is in quarantine {times} times", name(op)));
+            }
+            _ => {}
+        }
+    }
+    let says = "What nobody can understand is kept once and never recorded.";
+    Verdict::new("I10", says, format!("{count} messages of rubbish"), against)
+}
+
+fn errors_are_honest(history: &[Op], log: &Index<'_>) -> Verdict {
+    let (mut against, mut count) = (vec![], 0);
+    for op in history {
+        match (op.deed, &op.outcome) {
+            (Deed::Record, Outcome::Refused(status, code)) => {
+                count += 1;
+                against.push(format!("{} was refused: {status} {code}", name(op)));
+                if log.find(op).is_some() {
+                    against.push(format!("{} was refused and is recorded", name(op)));
+                }
+            }
+            (Deed::Contradict, Outcome::Refused(_, code)) => {
+                count += 1;
+                if code != "event_id_conflict" {
+                    against.push(format!("{} with other content: {code}", name(op)));
+                }
+            }
+            (Deed::Contradict, Outcome::Recorded(_)) => {
+                against.push(format!("{} with other content was answered recorded", name(op)));
+            }
+            _ => {}
+        }
+        if op.deed == Deed::Contradict
+            && log.find(op).is_some_and(|it| {
+                it.customer.as_ref().is_some_and(|it| it.as_str() == "c-somebody-else")
+            })
+        {
+            against.push(format!("{}: the other content is recorded", name(op)));
+        }
+    }
+    let says = "What is refused is not there, and other content under a known id is refused.";
+    Verdict::new("I11", says, format!("{count} refusals"), against)
+}

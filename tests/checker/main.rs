@@ -1,0 +1,151 @@
+//! The checker: real parts, a mixed load, faults from a seed, and a verdict on every invariant.
+//!
+//! `cargo test -p tests --test checker` is the smoke: half a minute on each database. Longer:
+//! `cargo test -p tests --test checker -- --time 20m --seed 7 --on postgres`. It writes JSON and a page
+//! with pictures, says where, and ends with 1 if an invariant is broken.
+
+mod dice;
+mod judge;
+mod load;
+mod nemesis;
+mod proxy;
+mod report;
+mod world;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use events::time::{Clock as _, spell};
+use sapa::clock::SystemClock;
+use serde_json::json;
+use tokio::time::Instant;
+
+use dice::Dice;
+use load::{Doors, Load};
+use nemesis::Fault;
+use world::{On, World};
+
+const USAGE: &str = "cargo test -p tests --test checker -- [--seed N] [--time 40s|5m] [--on sqlite,postgres] \
+                     [--only FAULT] [--report FOLDER]";
+
+struct Wanted {
+    seed: u64,
+    time: Duration,
+    on: Vec<On>,
+    only: Option<Fault>,
+    report: PathBuf,
+}
+
+fn wanted() -> Option<Wanted> {
+    let now = SystemClock.now().as_microsecond().unsigned_abs();
+    let mut wanted = Wanted {
+        seed: now % 1_000_000,
+        time: Duration::from_secs(30),
+        on: vec![On::Sqlite, On::Postgres],
+        only: None,
+        report: target().join("checker"),
+    };
+    let mut arguments = std::env::args().skip(1);
+    while let Some(argument) = arguments.next() {
+        let value = arguments.next()?;
+        match argument.as_str() {
+            "--seed" => wanted.seed = value.parse().ok()?,
+            "--time" => wanted.time = length(&value)?,
+            "--on" => wanted.on = value.split(',').map(database).collect::<Option<_>>()?,
+            "--only" => wanted.only = Some(Fault::named(&value)?),
+            "--report" => wanted.report = value.into(),
+            _ => return None,
+        }
+    }
+    Some(wanted)
+}
+
+fn length(text: &str) -> Option<Duration> {
+    let (number, unit) = text.split_at(text.len().checked_sub(1)?);
+    let number: u64 = number.parse().ok()?;
+    match unit {
+        "s" => Some(Duration::from_secs(number)),
+        "m" => Some(Duration::from_secs(number * 60)),
+        _ => None,
+    }
+}
+
+fn database(name: &str) -> Option<On> {
+    [On::Sqlite, On::Postgres].into_iter().find(|it| it.name() == name)
+}
+
+/// The folder of what was built.
+fn target() -> PathBuf {
+    let program = std::env::current_exe().unwrap_or_default();
+    program.ancestors().nth(3).unwrap_or(Path::new(".")).to_owned()
+}
+
+fn main() -> ExitCode {
+    let Some(wanted) = wanted() else {
+        eprintln!("{USAGE}");
+        return ExitCode::from(2);
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.expect("a runtime starts");
+    let mut all = true;
+    for on in &wanted.on {
+        all &= runtime.block_on(check(&wanted, *on));
+    }
+    if all { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// One run on one database; `true` if every invariant holds.
+async fn check(wanted: &Wanted, on: On) -> bool {
+    let command = format!(
+        "cargo test -p tests --test checker -- --seed {} --time {}s --on {}{}",
+        wanted.seed,
+        wanted.time.as_secs(),
+        on.name(),
+        wanted.only.map_or_else(String::new, |it| format!(" --only {it:?}")),
+    );
+    eprintln!("== {command}");
+    let mut dice = Dice::new(wanted.seed);
+    let at = spell(SystemClock.now());
+    let mut world = World::start(on).await;
+    let began = Instant::now();
+    let doors = Doors {
+        urls: world.instances.iter().map(|it| format!("http://127.0.0.1:{}", it.http)).collect(),
+        key: world.key.clone(),
+        nats: world.broker.url(),
+    };
+    let context = load::connect(&doors.nats).await;
+    let load = Load::start(doors, &mut dice, began).await;
+    let nemesis = Dice::new(dice.seed());
+    let faults = nemesis::rage(&mut world, nemesis, began, began + wanted.time, wanted.only).await;
+    let history = load.stop().await;
+    let healed = judge::settle(&mut world, &context).await;
+    for it in &mut world.instances {
+        it.stop().await;
+    }
+    let found = judge::judge(&world, &context, &history, healed).await;
+    let run = report::Run {
+        seed: wanted.seed,
+        on: on.name(),
+        seconds: wanted.time.as_secs_f64(),
+        command,
+        setting: json!({
+            "at": at, "instances": world.instances.len(), "clients": load::CLIENTS,
+            "customers": load::CUSTOMERS, "sapa": env!("CARGO_PKG_VERSION"),
+            "warnings": world.instances.iter().map(|it| it.said("ERROR").len()).collect::<Vec<_>>(),
+        }),
+        history: &history,
+        faults: &faults,
+        found: &found,
+    };
+    for it in &found.verdicts {
+        let word = if it.against.is_empty() { "holds " } else { "BROKEN" };
+        eprintln!("{:4} {word} {} ({})", it.id, it.says, it.looked_at);
+        for line in it.against.iter().take(5) {
+            eprintln!("            {line}");
+        }
+    }
+    let page = run.write(&wanted.report).expect("the report can be written");
+    eprintln!("{} faults, {} operations; {}", faults.len(), history.len(), page.display());
+    run.holds()
+}

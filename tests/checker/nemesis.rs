@@ -1,0 +1,265 @@
+//! What goes wrong, when, and for how long: decided by the seed alone.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+use sqlx::Connection as _;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use store::db::Place;
+use tokio::time::Instant;
+
+use crate::dice::Dice;
+use crate::proxy::Mode;
+use crate::world::{On, World};
+
+/// How long nothing new goes wrong at the end of each minute.
+const CALM: Duration = Duration::from_secs(10);
+/// Between two faults.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(1_500), Duration::from_secs(5));
+/// How often what has ended on its own is looked after.
+const TEND_EVERY: Duration = Duration::from_millis(200);
+
+/// Something that goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// `kill -9` of an instance (F1 to F8, F57, F58).
+    KillServe,
+    /// An instance is asked to end and started again (F11).
+    StopServe,
+    /// An instance is held still and woken (F12, F52, F59).
+    HoldServe,
+    /// `kill -9` of nats-server (F15, F18).
+    KillNats,
+    /// The connections of an instance to NATS break (F20).
+    CutNats,
+    /// They are half-open (F19).
+    HoldNats,
+    /// They are slow.
+    SlowNats,
+    /// Every backend of PostgreSQL is ended (F33).
+    EndBackends,
+    /// `kill -9` of PostgreSQL (F35).
+    KillPostgres,
+    /// The connections of an instance to PostgreSQL break.
+    CutDatabase,
+    /// A request goes out and its answer is lost (F34).
+    LoseAnswer,
+    /// Every statement takes longer (F38).
+    SlowDatabase,
+    /// Another process holds the file (F45).
+    LockFile,
+}
+
+impl Fault {
+    /// The one that is called so.
+    pub fn named(name: &str) -> Option<Self> {
+        let all = EVERYWHERE.iter().chain(&POSTGRES).chain(&SQLITE);
+        all.copied().find(|it| format!("{it:?}").eq_ignore_ascii_case(name))
+    }
+}
+
+const EVERYWHERE: [Fault; 8] = [
+    Fault::KillServe,
+    Fault::KillServe,
+    Fault::StopServe,
+    Fault::HoldServe,
+    Fault::KillNats,
+    Fault::CutNats,
+    Fault::SlowNats,
+    Fault::HoldNats,
+];
+const POSTGRES: [Fault; 6] = [
+    Fault::EndBackends,
+    Fault::KillPostgres,
+    Fault::CutDatabase,
+    Fault::LoseAnswer,
+    Fault::LoseAnswer,
+    Fault::SlowDatabase,
+];
+const SQLITE: [Fault; 1] = [Fault::LockFile];
+
+/// A fault that was there.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// Which.
+    pub fault: Fault,
+    /// Which instance, where one was chosen.
+    pub instance: usize,
+    /// Seconds from the start of the run.
+    pub from: f64,
+    /// When it was healed.
+    pub to: f64,
+}
+
+/// Makes faults until a moment, and heals all of them; what there was, in order.
+pub async fn rage(
+    world: &mut World,
+    mut dice: Dice,
+    began: Instant,
+    until: Instant,
+    only: Option<Fault>,
+) -> Vec<Event> {
+    let mut events = Vec::new();
+    let mut next = Instant::now() + Duration::from_secs(3);
+    while Instant::now() < until {
+        tend(world).await;
+        tokio::time::sleep(TEND_EVERY).await;
+        let second = began.elapsed().as_secs() % 60;
+        if Instant::now() < next || 60 - CALM.as_secs() <= second {
+            continue;
+        }
+        let fault = only.unwrap_or_else(|| choose(world.on, &mut dice));
+        let instance = usize::try_from(dice.below(world.instances.len() as u64)).unwrap_or(0);
+        let lasts = dice.between(Duration::from_millis(100), longest(fault));
+        let from = began.elapsed().as_secs_f64();
+        eprintln!("{from:7.1} s  {fault:?} of instance {instance} for {lasts:.1?}");
+        strike(world, fault, instance, lasts).await;
+        let to = began.elapsed().as_secs_f64();
+        events.push(Event { fault, instance, from, to });
+        next = Instant::now() + dice.between(PAUSE.0, PAUSE.1);
+    }
+    heal(world).await;
+    events
+}
+
+fn choose(on: On, dice: &mut Dice) -> Fault {
+    let own: &[Fault] = match on {
+        On::Sqlite => &SQLITE,
+        On::Postgres => &POSTGRES,
+    };
+    let all: Vec<Fault> = EVERYWHERE.iter().chain(own).copied().collect();
+    all[usize::try_from(dice.below(all.len() as u64)).unwrap_or(0)]
+}
+
+const fn longest(fault: Fault) -> Duration {
+    match fault {
+        // Longer than a lease lasts, so that another takes over.
+        Fault::HoldServe => Duration::from_secs(14),
+        Fault::HoldNats => Duration::from_secs(8),
+        Fault::KillNats | Fault::KillPostgres | Fault::LockFile => Duration::from_secs(4),
+        Fault::StopServe | Fault::KillServe | Fault::EndBackends => Duration::from_millis(800),
+        _ => Duration::from_secs(3),
+    }
+}
+
+/// Starts again what gave up because a server was not there.
+async fn tend(world: &mut World) {
+    world.broker.revive().await;
+    for it in &mut world.instances {
+        it.tend();
+    }
+}
+
+/// One fault from its beginning to its end.
+async fn strike(world: &mut World, fault: Fault, instance: usize, lasts: Duration) {
+    match fault {
+        Fault::KillServe => {
+            world.instances[instance].kill().await;
+            wait(world, Some(instance), lasts).await;
+        }
+        Fault::StopServe => {
+            world.instances[instance].stop().await;
+            wait(world, Some(instance), lasts).await;
+        }
+        Fault::HoldServe => {
+            world.instances[instance].still = true;
+            world.instances[instance].signal(Signal::STOP);
+            wait(world, None, lasts).await;
+            world.instances[instance].wake();
+        }
+        Fault::KillNats => {
+            world.broker.kill().await;
+            wait(world, None, lasts).await;
+        }
+        Fault::CutNats => through_nats(world, instance, Mode::Cut, lasts).await,
+        Fault::HoldNats => through_nats(world, instance, Mode::Hold, lasts).await,
+        Fault::SlowNats => {
+            through_nats(world, instance, Mode::Slow(Duration::from_millis(40)), lasts).await;
+        }
+        Fault::EndBackends => end_backends(world, lasts).await,
+        Fault::KillPostgres => {
+            if let Some(cluster) = &mut world.cluster {
+                cluster.kill9().await;
+            }
+            wait(world, None, lasts).await;
+            if let Some(cluster) = &mut world.cluster {
+                cluster.restart().await.unwrap();
+            }
+        }
+        Fault::CutDatabase => through_database(world, instance, Mode::Cut, lasts).await,
+        Fault::LoseAnswer => through_database(world, instance, Mode::LoseAnswer, lasts).await,
+        Fault::SlowDatabase => {
+            let slow = Mode::Slow(Duration::from_millis(150));
+            through_database(world, instance, slow, lasts).await;
+        }
+        Fault::LockFile => lock_file(world, lasts).await,
+    }
+}
+
+/// Lets a time pass; whoever ended on its own is started again, but not the one that is to be down.
+async fn wait(world: &mut World, down: Option<usize>, lasts: Duration) {
+    let until = Instant::now() + lasts;
+    while Instant::now() < until {
+        for (n, it) in world.instances.iter_mut().enumerate() {
+            if Some(n) != down {
+                it.tend();
+            }
+        }
+        tokio::time::sleep(TEND_EVERY.min(until.saturating_duration_since(Instant::now()))).await;
+    }
+}
+
+async fn through_nats(world: &mut World, instance: usize, mode: Mode, lasts: Duration) {
+    world.instances[instance].nats.set(mode);
+    wait(world, None, lasts).await;
+    world.instances[instance].nats.set(Mode::Pass);
+}
+
+async fn through_database(world: &mut World, instance: usize, mode: Mode, lasts: Duration) {
+    if let Some(proxy) = &world.instances[instance].database {
+        proxy.set(mode);
+    }
+    wait(world, None, lasts).await;
+    if let Some(proxy) = &world.instances[instance].database {
+        proxy.set(Mode::Pass);
+    }
+}
+
+async fn end_backends(world: &mut World, lasts: Duration) {
+    const END: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+        WHERE datname = 'sapa' AND pid <> pg_backend_pid()";
+    let until = Instant::now() + lasts;
+    while Instant::now() < until {
+        if let Some(cluster) = &world.cluster {
+            let _ = cluster.query("sapa", END).await;
+        }
+        wait(world, None, Duration::from_millis(200)).await;
+    }
+}
+
+/// Another process has the write lock of the log's file.
+async fn lock_file(world: &mut World, lasts: Duration) {
+    let Place::Folder(folder) = &world.place else { return };
+    let options = SqliteConnectOptions::new().filename(folder.join("log.db"));
+    let Ok(mut other) = SqliteConnection::connect_with(&options).await else { return };
+    let locked = sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.is_ok();
+    wait(world, None, lasts).await;
+    if locked {
+        let _ = sqlx::query("ROLLBACK").execute(&mut other).await;
+    }
+    let _ = other.close().await;
+}
+
+/// Everything is as it should be again.
+pub async fn heal(world: &mut World) {
+    for it in &mut world.instances {
+        it.nats.set(Mode::Pass);
+        if let Some(proxy) = &it.database {
+            proxy.set(Mode::Pass);
+        }
+        if it.still {
+            it.wake();
+        }
+    }
+    tend(world).await;
+}

@@ -1,0 +1,338 @@
+//! The real parts: brokers, a database, instances of the freshly built program, and a proxy between
+//! each instance and each server. All of it lies in one folder and ends with the run.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use sapa::exit::Exit;
+use sapa::servers::guard::{ARGUMENT, Guard, guard_program};
+use sapa::servers::nats::{NatsOptions, NatsServer, PortChoice, Search};
+use sapa::servers::postgres::{Cluster, ClusterOptions};
+use store::Log;
+use store::db::Place;
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+use uuid::Uuid;
+
+use crate::proxy::Proxy;
+
+/// On which database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum On {
+    /// A file, one instance.
+    Sqlite,
+    /// A server, two instances.
+    Postgres,
+}
+
+impl On {
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::Postgres => "postgres",
+        }
+    }
+}
+
+/// A nats-server that can be killed and comes back on the same files and port.
+pub struct Broker {
+    program: PathBuf,
+    folder: PathBuf,
+    /// Where it listens.
+    pub port: u16,
+    server: Option<NatsServer>,
+}
+
+impl Broker {
+    async fn start(folder: PathBuf) -> Self {
+        let found = tokio::task::spawn_blocking(|| {
+            sapa::servers::nats::locate(&Search { fetch: true, ..Search::default() })
+        });
+        let program = found.await.unwrap().unwrap_or_else(|error| panic!("{error}"));
+        let mut broker = Self { program, folder, port: free_port(), server: None };
+        broker.revive().await;
+        broker
+    }
+
+    /// Where clients connect.
+    pub fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    /// `kill -9`.
+    pub async fn kill(&mut self) {
+        if let Some(server) = self.server.take() {
+            server.kill().await;
+        }
+    }
+
+    /// Starts it again, if it does not run.
+    pub async fn revive(&mut self) {
+        if self.server.is_none() {
+            let port = PortChoice::Exactly(self.port);
+            let options =
+                NatsOptions { port, guard: guard_program(), ..NatsOptions::new(&self.folder) };
+            self.server = Some(NatsServer::start(&self.program, options).await.unwrap());
+        }
+    }
+}
+
+/// One `sapa serve`, its proxies, and what it said.
+pub struct Instance {
+    program: PathBuf,
+    folder: PathBuf,
+    settings: Vec<(String, String)>,
+    /// Where it answers.
+    pub http: u16,
+    /// Between it and the broker.
+    pub nats: Proxy,
+    /// Between it and PostgreSQL.
+    pub database: Option<Proxy>,
+    child: Option<Child>,
+    /// Held still by a signal.
+    pub still: bool,
+    /// Ends that no fault explains.
+    pub anomalies: Vec<String>,
+    /// How often it was started.
+    pub starts: u32,
+}
+
+impl Instance {
+    /// Starts it, if it does not run.
+    pub fn start(&mut self) {
+        if self.child.is_some() {
+            return;
+        }
+        std::fs::create_dir_all(&self.folder).unwrap();
+        let log = std::fs::OpenOptions::new();
+        let log = log.clone().create(true).append(true).open(self.folder.join("said.log")).unwrap();
+        let mut command = self.command();
+        command.args([ARGUMENT, "--parent", &std::process::id().to_string(), "--signal", "KILL"]);
+        command.arg("--").arg(&self.program).arg("serve");
+        command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+        self.child = Some(command.kill_on_drop(true).spawn().unwrap());
+        self.starts += 1;
+    }
+
+    /// Runs another command of it to its end.
+    pub async fn run(&self, words: &[&str]) {
+        let done = self.command().args(words).output().await.unwrap();
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success(), "sapa {words:?} ended with {}: {said}", done.status);
+    }
+
+    fn command(&self) -> Command {
+        std::fs::create_dir_all(&self.folder).unwrap();
+        let mut command = Command::new(&self.program);
+        command.env_clear().current_dir(&self.folder);
+        for kept in ["PATH", "HOME", "XDG_CACHE_HOME", "SAPA_MUTANT", "SAPA_FAIL"] {
+            command.envs(std::env::var_os(kept).map(|it| (kept, it)));
+        }
+        command.envs(self.settings.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// A signal, if it runs.
+    pub fn signal(&mut self, signal: Signal) {
+        let pid = self.child.as_ref().and_then(Child::id).and_then(|it| it.try_into().ok());
+        if let Some(pid) = pid.and_then(Pid::from_raw) {
+            let _ = kill_process(pid, signal);
+        }
+    }
+
+    /// `kill -9`, and waits until it is gone.
+    pub async fn kill(&mut self) {
+        self.still = false;
+        if let Some(mut child) = self.child.take() {
+            let _ = child.start_kill();
+            let _ = child.wait().await;
+        }
+    }
+
+    /// Asks it to end, as a service manager does; more than 15 s is an anomaly.
+    pub async fn stop(&mut self) {
+        self.wake();
+        self.signal(Signal::TERM);
+        if let Some(mut child) = self.child.take() {
+            match tokio::time::timeout(Duration::from_secs(15), child.wait()).await {
+                Ok(Ok(status)) => self.judge(status),
+                _ => self.anomalies.push("did not stop within 15 s of SIGTERM".to_owned()),
+            }
+        }
+    }
+
+    /// Lets it go on.
+    pub fn wake(&mut self) {
+        self.still = false;
+        self.signal(Signal::CONT);
+    }
+
+    /// Starts it again if it has ended on its own.
+    pub fn tend(&mut self) {
+        let ended = self.child.as_mut().map(Child::try_wait);
+        if let Some(Ok(Some(status))) = ended {
+            self.child = None;
+            self.judge(status);
+        }
+        self.start();
+    }
+
+    fn judge(&mut self, status: ExitStatus) {
+        let code = status.code();
+        let unavailable = i32::from(Exit::Unavailable.number());
+        if code.is_some_and(|it| it != 0 && it != unavailable) {
+            self.anomalies.push(format!("ended with {status}"));
+        }
+    }
+
+    /// The admin key that the first start wrote.
+    pub fn key(&self) -> Option<String> {
+        let path = sapa::serve::first::admin_key_file(&self.folder.join("data"));
+        std::fs::read_to_string(path).ok().map(|it| it.trim().to_owned())
+    }
+
+    /// Where it keeps its file, if it has one.
+    pub fn data(&self) -> PathBuf {
+        self.folder.join("data")
+    }
+
+    /// The lines it said that hold a word.
+    pub fn said(&self, word: &str) -> Vec<String> {
+        let text = std::fs::read_to_string(self.folder.join("said.log")).unwrap_or_default();
+        text.lines().filter(|it| it.contains(word)).map(str::to_owned).collect()
+    }
+}
+
+/// Everything of one run.
+pub struct World {
+    /// Which database.
+    pub on: On,
+    /// The broker.
+    pub broker: Broker,
+    /// PostgreSQL, where it is used.
+    pub cluster: Option<Cluster>,
+    /// The instances.
+    pub instances: Vec<Instance>,
+    /// The log, read without a proxy.
+    pub log: Log,
+    /// Where it is.
+    pub place: Place,
+    /// A key that may do everything.
+    pub key: String,
+    _folder: TempDir,
+}
+
+impl World {
+    /// Starts all of it and waits until it answers.
+    pub async fn start(on: On) -> Self {
+        let Guard::Program(program) = guard_program() else {
+            panic!("there is no program to check: run `cargo build` first");
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let broker = Broker::start(folder.path().join("nats")).await;
+        let (cluster, url) = match on {
+            On::Sqlite => (None, None),
+            On::Postgres => {
+                let cluster = cluster().await;
+                let url = cluster.url("sapa");
+                (Some(cluster), Some(url))
+            }
+        };
+        let mut instances = Vec::new();
+        for n in 0..if on == On::Sqlite { 1 } else { 2 } {
+            let folder = folder.path().join(format!("instance-{n}"));
+            instances.push(instance(&program, folder, &broker, url.as_deref()).await);
+        }
+        instances[0].run(&["setup"]).await;
+        for it in &mut instances {
+            it.start();
+            ready(it.http).await;
+        }
+        let place = match &url {
+            Some(url) => Place::parse(url).expect("the cluster names its databases so"),
+            None => Place::Folder(instances[0].data()),
+        };
+        let log = Log::open(&place, 2, Uuid::from_u128(1)).await.unwrap();
+        let key = instances.iter().find_map(Instance::key).expect("the first start writes a key");
+        Self { on, broker, cluster, instances, log, place, key, _folder: folder }
+    }
+}
+
+async fn cluster() -> Cluster {
+    let options =
+        ClusterOptions { fsync: true, tcp: true, guard: guard_program(), ..Default::default() };
+    let programs = sapa::servers::postgres::locate(true).unwrap_or_else(|error| panic!("{error}"));
+    let cluster = Cluster::start(programs, options).await.unwrap();
+    cluster.create_database("sapa").await.unwrap();
+    cluster
+}
+
+async fn instance(
+    program: &std::path::Path,
+    folder: PathBuf,
+    broker: &Broker,
+    url: Option<&str>,
+) -> Instance {
+    let nats = Proxy::start(local(broker.port)).await.unwrap();
+    let http = free_port();
+    let mut settings = vec![
+        ("SAPA_DATA_DIR".to_owned(), folder.join("data").to_string_lossy().into_owned()),
+        ("SAPA_HTTP__ADDR".to_owned(), format!("127.0.0.1:{http}")),
+        ("SAPA_LOG__FORMAT".to_owned(), "text".to_owned()),
+        ("SAPA_NATS__URL".to_owned(), format!("nats://127.0.0.1:{}", nats.port)),
+        // What a killed instance had in its hands comes back after two seconds instead of ten.
+        ("SAPA_NATS__ACK_WAIT".to_owned(), "2s".to_owned()),
+    ];
+    let mut database = None;
+    if let Some(url) = url {
+        let (rest, port) = split(url);
+        let proxy = Proxy::start(local(port)).await.unwrap();
+        settings.push(("DATABASE_URL".to_owned(), rest.replace("{}", &proxy.port.to_string())));
+        database = Some(proxy);
+    }
+    Instance {
+        program: program.to_owned(),
+        folder,
+        settings,
+        http,
+        nats,
+        database,
+        child: None,
+        still: false,
+        anomalies: Vec::new(),
+        starts: 0,
+    }
+}
+
+/// `postgres://user@host:port/name` with a place for the port, and the port.
+fn split(url: &str) -> (String, u16) {
+    let (before, after) = url.rsplit_once(':').expect("an address with a port");
+    let (port, name) = after.split_once('/').expect("an address with a database");
+    (format!("{before}:{{}}/{name}"), port.parse().expect("a port is a number"))
+}
+
+async fn ready(port: u16) {
+    let client = crate::load::http_client();
+    let began = tokio::time::Instant::now();
+    loop {
+        let asked = client.get(format!("http://127.0.0.1:{port}/readyz")).send().await;
+        if asked.is_ok_and(|it| it.status().is_success()) {
+            return;
+        }
+        assert!(began.elapsed() < Duration::from_mins(1), "it does not become ready");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn local(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+/// A port that nobody listens on now.
+fn free_port() -> u16 {
+    std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+}
