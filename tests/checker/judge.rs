@@ -22,6 +22,7 @@ use store::quarantine;
 use tokio::time::Instant;
 
 use crate::load::{Deed, Face, Op, Outcome, source};
+use crate::nemesis::{Event, Fault};
 use crate::world::World;
 
 /// Nothing new for so long is the end: the reactions look once a second.
@@ -146,11 +147,12 @@ pub async fn judge(
     world: &World,
     context: &Context,
     history: &[Op],
+    faults: &[Event],
     healed: Result<Quiet, String>,
 ) -> Found {
     let facts = everything(&world.log).await;
     let log = Index::of(&facts);
-    let (i1, lost) = nothing_lost(history, &log);
+    let (i1, lost) = nothing_lost(history, faults, &log);
     let kept = kept(world).await;
     let mut verdicts = vec![
         i1,
@@ -163,7 +165,7 @@ pub async fn judge(
         reads_are_honest(history),
         one_alert_an_episode(&facts),
         promises_break_once(&facts),
-        rubbish_is_kept(history, &kept, &log),
+        rubbish_is_kept(history, faults, &kept, &log),
         errors_are_honest(history, &log),
     ];
     let took = match &healed {
@@ -227,7 +229,13 @@ fn name(op: &Op) -> String {
     format!("{} {} at {:.1} s by {:?}", source(op.client), op.id, op.begun, op.face)
 }
 
-fn nothing_lost(history: &[Op], log: &Index<'_>) -> (Verdict, Lost) {
+/// What was only accepted may be gone with the tail of the broker's files (F16), and only then.
+fn may_be_lost(op: &Op, faults: &[Event]) -> bool {
+    let lost = faults.iter().filter(|it| it.fault == Fault::RollBackNats);
+    lost.into_iter().any(|it| it.from <= op.ended && op.begun <= it.to)
+}
+
+fn nothing_lost(history: &[Op], faults: &[Event], log: &Index<'_>) -> (Verdict, Lost) {
     let (mut against, mut recorded, mut accepted) = (vec![], 0, 0);
     let mut lost = Lost::default();
     let mut by_client: BTreeMap<u64, Vec<bool>> = BTreeMap::new();
@@ -252,8 +260,9 @@ fn nothing_lost(history: &[Op], log: &Index<'_>) -> (Verdict, Lost) {
             }
             Outcome::Accepted => {
                 accepted += 1;
-                by_client.entry(op.client).or_default().push(found.is_some());
-                if found.is_none() {
+                let excused = may_be_lost(op, faults);
+                by_client.entry(op.client).or_default().push(found.is_some() || excused);
+                if found.is_none() && !excused {
                     against.push(format!("{} was accepted and is not there", name(op)));
                 }
             }
@@ -512,6 +521,7 @@ async fn kept(world: &World) -> HashMap<(String, String), u32> {
 
 fn rubbish_is_kept(
     history: &[Op],
+    faults: &[Event],
     kept: &HashMap<(String, String), u32>,
     log: &Index<'_>,
 ) -> Verdict {
@@ -526,7 +536,7 @@ fn rubbish_is_kept(
             (Outcome::Recorded(_), _) => {
                 against.push(format!("{} was answered recorded", name(op)))
             }
-            (Outcome::Accepted, Face::Stream) if times != 1 => {
+            (Outcome::Accepted, Face::Stream) if times != 1 && !may_be_lost(op, faults) => {
                 against.push(format!("{} is in quarantine {times} times", name(op)));
             }
             _ => {}

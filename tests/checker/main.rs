@@ -123,7 +123,7 @@ async fn check(wanted: &Wanted, on: On) -> bool {
     for it in &mut world.instances {
         it.stop().await;
     }
-    let found = judge::judge(&world, &context, &history, healed).await;
+    let found = judge::judge(&world, &context, &history, &faults, healed).await;
     let run = report::Run {
         seed: wanted.seed,
         on: on.name(),

@@ -30,6 +30,8 @@ pub enum Fault {
     HoldServe,
     /// `kill -9` of nats-server (F15, F18).
     KillNats,
+    /// nats-server loses the tail of its streams and uses their sequences again (F16).
+    RollBackNats,
     /// The connections of an instance to NATS break (F20).
     CutNats,
     /// They are half-open (F19).
@@ -58,12 +60,13 @@ impl Fault {
     }
 }
 
-const EVERYWHERE: [Fault; 8] = [
+const EVERYWHERE: [Fault; 9] = [
     Fault::KillServe,
     Fault::KillServe,
     Fault::StopServe,
     Fault::HoldServe,
     Fault::KillNats,
+    Fault::RollBackNats,
     Fault::CutNats,
     Fault::SlowNats,
     Fault::HoldNats,
@@ -170,6 +173,15 @@ async fn strike(world: &mut World, fault: Fault, instance: usize, lasts: Duratio
         Fault::KillNats => {
             world.broker.kill().await;
             wait(world, None, lasts).await;
+        }
+        Fault::RollBackNats => {
+            world.broker.kill().await;
+            world.broker.copy(true);
+            world.broker.revive().await;
+            wait(world, None, lasts).await;
+            world.broker.kill().await;
+            world.broker.copy(false);
+            world.broker.revive().await;
         }
         Fault::CutNats => through_nats(world, instance, Mode::Cut, lasts).await,
         Fault::HoldNats => through_nats(world, instance, Mode::Hold, lasts).await,

@@ -70,6 +70,14 @@ impl Broker {
         }
     }
 
+    /// Keeps a copy of its files, or puts one back; it must not run.
+    pub fn copy(&self, keep: bool) {
+        let aside = self.folder.with_extension("aside");
+        let (from, to) = if keep { (&self.folder, &aside) } else { (&aside, &self.folder) };
+        let _ = std::fs::remove_dir_all(to);
+        copy(from, to).unwrap();
+    }
+
     /// Starts it again, if it does not run.
     pub async fn revive(&mut self) {
         if self.server.is_none() {
@@ -330,6 +338,21 @@ async fn ready(port: u16) {
 
 fn local(port: u16) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+/// A folder with all that is in it.
+fn copy(from: &std::path::Path, to: &std::path::Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let (kind, target) = (entry.file_type()?, to.join(entry.file_name()));
+        if kind.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else if kind.is_file() {
+            std::fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
 }
 
 /// A port that nobody listens on now.
