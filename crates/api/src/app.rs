@@ -242,6 +242,8 @@ pub enum Face {
     Http,
     /// NATS request-reply.
     Request,
+    /// A file, row by row, over HTTP.
+    Import,
 }
 
 impl Face {
@@ -251,6 +253,7 @@ impl Face {
         match self {
             Self::Http => "http",
             Self::Request => "request",
+            Self::Import => "import",
         }
     }
 }

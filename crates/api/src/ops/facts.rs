@@ -25,12 +25,14 @@ use crate::params::{Mode, Params, Raw, invalid};
 use crate::scope::Scope;
 
 mod batch;
+mod import;
 
 /// Positions that one page looks at; a page of a rare kind goes on behind its cursor.
 const SCAN_MAX: usize = 10_240;
 
 const APPEND: Handler = |app, caller, params| Box::pin(append(app, caller, params));
 const VALIDATE: Handler = |app, caller, params| Box::pin(ready(validate(app, caller, &params)));
+const IMPORT: Handler = |app, caller, params| Box::pin(import::import(app, caller, params));
 const LIST: Handler = |app, caller, params| Box::pin(list(app, caller, params));
 const GET: Handler = |app, caller, params| Box::pin(get(app, caller, params));
 
@@ -51,6 +53,12 @@ pub const OPERATIONS: &[Operation] = &[
             &["atomic"],
             VALIDATE,
         )
+    },
+    Operation {
+        method: Method::Post,
+        body: Body::Events,
+        on_nats: false,
+        ..Operation::read("events.import", "/v1/events/import", Scope::Import, &[], IMPORT)
     },
     Operation::read(
         "events.list",

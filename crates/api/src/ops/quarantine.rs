@@ -155,6 +155,9 @@ async fn retry(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<
         return Ok(Reply::ok(&crate::answer::ReceiptOut::found(&receipt, "duplicate", Vec::new())));
     }
     let bytes = it.bytes.as_deref().ok_or_else(|| gone(&it))?;
+    if it.headers.get("table").is_some_and(|it| it == true) {
+        return Err(needs_its_map());
+    }
     if i64::try_from(bytes.len()).is_ok_and(|kept| kept < it.size) {
         return Err(Box::new(Problem::of(Code::TooLarge)));
     }
@@ -208,6 +211,21 @@ fn binary_attributes(headers: &Value) -> Map<String, Value> {
         name.strip_prefix("ce-").map(|name| (name.to_owned(), first(value)))
     };
     headers.as_object().into_iter().flatten().filter_map(attribute).collect()
+}
+
+/// A row of a table is an event only where its map is, and that is not here.
+fn needs_its_map() -> Box<Problem> {
+    let mut problem = Problem::new(
+        Code::CommandRefused,
+        "This is a row of a table; only its map makes an event of it.",
+        "Ini baris sebuah tabel; hanya petanya yang dapat menjadikannya peristiwa.",
+    )
+    .hint(
+        "Correct the row or the map, import the file again, then discard this one.",
+        "Perbaiki baris atau petanya, impor lagi berkasnya, lalu buang yang ini.",
+    );
+    problem.rule = Some("needs_its_map");
+    Box::new(problem)
 }
 
 fn gone(it: &Kept) -> Box<Problem> {

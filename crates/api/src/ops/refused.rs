@@ -54,13 +54,16 @@ pub(super) fn headers(attributes: Option<&Map<String, Value>>) -> Value {
 
 /// What can be read of an event that nobody understands.
 #[derive(Debug, Default, Deserialize)]
-struct Envelope {
-    id: Option<String>,
-    source: Option<String>,
+pub(super) struct Envelope {
+    /// Its id.
+    pub(super) id: Option<String>,
+    /// Its source.
+    pub(super) source: Option<String>,
 }
 
 impl Envelope {
-    fn read(bytes: &[u8], attributes: Option<&Map<String, Value>>) -> Self {
+    /// Reads what there is.
+    pub(super) fn read(bytes: &[u8], attributes: Option<&Map<String, Value>>) -> Self {
         match attributes {
             None => serde_json::from_slice(bytes).unwrap_or_default(),
             Some(attributes) => {

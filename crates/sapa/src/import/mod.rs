@@ -5,6 +5,7 @@
 //! row and nothing else: it comes out as a [`RowError`] with its line, and the next row follows.
 //! It records nothing and validates nothing; events go through the one validator like all others.
 
+pub mod batch;
 pub mod checkpoint;
 mod csv;
 mod dates;
@@ -63,6 +64,9 @@ pub struct Item {
     pub last_of_row: bool,
     /// Bytes taken from the file so far, compressed as they are; it runs a buffer ahead.
     pub bytes_read: u64,
+    /// The row as it was read, beside the last of the events that a map made of it; empty
+    /// elsewhere, since a line of JSON is its event and a bad row has its own.
+    pub raw: Vec<u8>,
     /// A structured event as JSON, or why this row gives none.
     pub outcome: Result<Vec<u8>, RowError>,
 }
@@ -148,13 +152,13 @@ impl Reader {
         let (number, row) = (line.number, self.row);
         let skipped = row <= self.start_after_row;
         let mut events = Vec::new();
-        let outcome = if line.cut {
+        let read = if line.cut {
             Err(too_long(line))
         } else {
             match &self.plan {
                 Plan::JsonLines => {
                     events.push(line.text.trim_ascii().to_vec());
-                    Ok(())
+                    Ok(Vec::new())
                 }
                 Plan::Csv(map) => Table {
                     map,
@@ -170,19 +174,21 @@ impl Reader {
             return Ok(true);
         }
         let bytes_read = self.lines.bytes_read();
-        let outcomes = match outcome {
-            Ok(()) => events.into_iter().map(Ok).collect(),
-            Err(error) => vec![Err(error)],
+        let (raw, outcomes) = match read {
+            Ok(raw) => (raw, events.into_iter().map(Ok).collect()),
+            Err(error) => (Vec::new(), vec![Err(error)]),
         };
         self.ready.extend(outcomes.into_iter().map(|outcome| Item {
             line: number,
             row,
             last_of_row: false,
             bytes_read,
+            raw: Vec::new(),
             outcome,
         }));
         if let Some(last) = self.ready.back_mut() {
             last.last_of_row = true;
+            last.raw = raw;
         }
         Ok(true)
     }
@@ -257,14 +263,14 @@ struct Table<'t> {
 }
 
 impl Table<'_> {
-    /// Turns a row into events. The row may go on over the following lines inside quotes; when that
+    /// Turns a row into events and gives it as it was read. The row may go on over the following lines inside quotes; when that
     /// ends badly only its first line is blamed and the others are read again as rows.
     fn read(
         mut self,
         first: Line,
         lines: &mut Lines,
         events: &mut Vec<Vec<u8>>,
-    ) -> io::Result<Result<(), RowError>> {
+    ) -> io::Result<Result<Vec<u8>, RowError>> {
         let mut following: Vec<Line> = Vec::new();
         let mut raw = first.text.clone();
         loop {
@@ -292,12 +298,14 @@ impl Table<'_> {
                 Some(fault) => fault,
                 None if self.skipped => {
                     self.map.count(self.binding, self.row, &fields, self.counters);
-                    return Ok(Ok(()));
+                    return Ok(Ok(Vec::new()));
                 }
                 None => {
                     let applied =
                         self.map.apply(self.binding, self.row, &fields, self.counters, events);
-                    return Ok(applied.map_err(|fault| self.explain(&first, &raw, &fields, &fault)));
+                    let told = applied.map_err(|fault| self.explain(&first, &raw, &fields, &fault));
+                    drop(fields);
+                    return Ok(told.map(|()| raw));
                 }
             };
             // The key of a bad row may still be readable; then rows after it keep their numbers.

@@ -1,24 +1,26 @@
 //! `sapa event import`: history out of a file, batch by batch, resumable. Ids come from the source
-//! and the row, never from content, so that a second run says `duplicate` for every row and ends
-//! with 0. A bad row is told with its place and costs that row only.
+//! and the row, never from content, so that a second run says `duplicate` for every event and ends
+//! with 0.
+//!
+//! A bad row costs that row only: the server keeps it in quarantine with its file and line, it is
+//! told with its place, and the import ends with 4. It is kept once however often the file comes.
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::cli::Format;
 use crate::client::{Answer, Call, Client, Method};
 use crate::commands::session::Session;
 use crate::exit::{Exit, Failure};
+use crate::import::batch::{Batch, Batches};
 use crate::import::checkpoint::{self, Fingerprint};
-use crate::import::{FileError, Item, Map, Plan, Reader};
+use crate::import::{FileError, Map, Plan, Reader};
 
-/// Events of one request.
-const BATCH: usize = 512;
-/// Bytes of one request, below what the server takes.
-const BATCH_BYTES: usize = 3 * 1024 * 1024;
 /// Bad rows that are told one by one.
 const TOLD_MAX: u64 = 20;
 
@@ -47,22 +49,19 @@ pub struct Import {
     pub source: Option<String>,
 }
 
-/// Events, the last row that is whole with them, and whether the file has ended.
-type Taken = (Vec<Vec<u8>>, Option<u64>, bool);
-
-/// What became of the rows.
-#[derive(Debug, Default)]
+/// What became of a file: events that were recorded or here already, and rows that were kept aside.
+#[derive(Debug, Default, Serialize)]
 struct Tally {
     recorded: u64,
     duplicates: u64,
-    refused: u64,
-    last: Option<i64>,
+    quarantined: u64,
 }
 
 impl Import {
     /// Reads, sends, remembers.
     pub async fn run(self, session: &Session) -> Result<Exit, Failure> {
         let (plan, hash) = self.plan()?;
+        let is_table = matches!(plan, Plan::Csv(_));
         let dir = session.config.data_dir.clone();
         let file = (self.file != Path::new("-"))
             .then(|| Fingerprint::of(&self.file))
@@ -76,37 +75,34 @@ impl Import {
         if start != 0 {
             session.output.note(&format!("going on after row {start}"));
         }
-        let mut reader = Reader::open(&self.file, plan, start).map_err(|error| told(&error))?;
+        let reader = Reader::open(&self.file, plan, start).map_err(|error| told(&error))?;
         let bar = bar(session, reader.total_bytes());
+        let mut batches = Batches::new(reader, &self.file, is_table);
         let client = session.client()?;
         let mut tally = Tally::default();
-        loop {
-            let (batch, row, ended) =
-                tokio::task::block_in_place(|| next(&mut reader, &bar, &mut tally))?;
-            if !batch.is_empty() && !is_dry {
-                send(&client, session, &batch, &mut tally).await?;
-            } else {
-                tally.recorded += u64::try_from(batch.len()).unwrap_or_default();
+        let mut talk = Talk { left: TOLD_MAX, bar: &bar };
+        while let Some(batch) =
+            tokio::task::block_in_place(|| batches.next_batch()).map_err(|error| told(&error))?
+        {
+            bar.set_position(batch.bytes_read);
+            batch.faults.iter().for_each(|it| talk.say(&it.to_string()));
+            let (row, faults) = (batch.last_row, count(batch.faults.len()));
+            if is_dry {
+                tally.recorded += count(batch.events);
+                tally.quarantined += faults;
+                continue;
             }
-            if let (Some(file), Some(row), false) = (&file, row, is_dry) {
+            send(&client, session, batch, &mut tally, &mut talk).await?;
+            if let Some(file) = &file {
                 // Losing it costs time, not facts.
                 let _ = checkpoint::store(&dir, file, &hash, row);
-            }
-            if ended {
-                break;
             }
         }
         bar.finish_and_clear();
         if let (Some(file), false) = (&file, is_dry) {
             let _ = checkpoint::clear(&dir, file, &hash);
         }
-        let outcome = if is_dry { "would_record" } else { "recorded" };
-        let answer = json!({
-            outcome: tally.recorded, "duplicates": tally.duplicates, "refused": tally.refused,
-            "last_position": tally.last,
-        });
-        session.output.value(&answer, &[])?;
-        Ok(if tally.refused == 0 { Exit::Done } else { Exit::Invalid })
+        end(session, &tally)
     }
 
     fn plan(&self) -> Result<(Plan, String), Failure> {
@@ -137,51 +133,31 @@ impl Import {
     }
 }
 
-/// The next events that fit one request.
-fn next(reader: &mut Reader, bar: &ProgressBar, tally: &mut Tally) -> Result<Taken, Failure> {
-    let (mut batch, mut bytes, mut row) = (Vec::new(), 0, None);
-    for item in reader.by_ref() {
-        let Item { row: number, last_of_row, bytes_read, outcome, .. } =
-            item.map_err(|error| told(&error))?;
-        bar.set_position(bytes_read);
-        match outcome {
-            Ok(event) => {
-                bytes += event.len();
-                batch.push(event);
-            }
-            Err(error) => {
-                tally.refused += 1;
-                if tally.refused <= TOLD_MAX {
-                    bar.suspend(|| eprintln!("{error}"));
-                }
-            }
-        }
-        if last_of_row {
-            row = Some(number);
-            if BATCH <= batch.len() + 8 || BATCH_BYTES <= bytes {
-                return Ok((batch, row, false));
-            }
-        }
-        if BATCH == batch.len() {
-            return Ok((batch, row, false));
-        }
-    }
-    Ok((batch, row, true))
+/// Bad rows, one by one, until there are too many to read.
+struct Talk<'a> {
+    left: u64,
+    bar: &'a ProgressBar,
 }
 
-/// Sends one batch; good events are recorded beside bad ones.
+impl Talk<'_> {
+    fn say(&mut self, line: &str) {
+        if 0 < self.left {
+            self.left -= 1;
+            self.bar.suspend(|| eprintln!("{line}"));
+        }
+    }
+}
+
+/// Sends one batch; good rows are recorded beside bad ones, which are kept.
 async fn send(
     client: &Client,
     session: &Session,
-    batch: &[Vec<u8>],
+    batch: Batch,
     tally: &mut Tally,
+    talk: &mut Talk<'_>,
 ) -> Result<(), Failure> {
-    let mut body = vec![b'['];
-    body.extend(batch.join(&b','));
-    body.push(b']');
-    let call = Call::new(Method::POST, &["v1", "events"])
-        .with("atomic", Some(false))
-        .sending("application/cloudevents-batch+json", body);
+    let call = Call::new(Method::POST, &["v1", "events", "import"])
+        .sending("application/json", batch.body);
     let answer: Answer = client.call(&call).await?;
     let exit = answer.exit();
     if exit != Exit::Done {
@@ -189,22 +165,58 @@ async fn send(
         return Err(Failure::told(exit));
     }
     let answer = answer.json();
+    let number = |name: &str| answer.get(name).and_then(Value::as_u64).unwrap_or_default();
+    tally.recorded += number("recorded");
+    tally.duplicates += number("duplicates");
+    tally.quarantined += number("quarantined");
     for item in answer.get("items").and_then(Value::as_array).into_iter().flatten() {
-        match item.get("outcome").and_then(Value::as_str) {
-            Some("recorded") => tally.recorded += 1,
-            Some(_) => tally.duplicates += 1,
-            None => {
-                tally.refused += 1;
-                if tally.refused <= TOLD_MAX {
-                    let text =
-                        |name: &str| item.get(name).and_then(Value::as_str).unwrap_or_default();
-                    eprintln!("{}: {} ({})", text("event_id"), text("detail"), text("code"));
-                }
+        let line = item.get("line").and_then(Value::as_u64).unwrap_or_default();
+        // What the reader found wrong has been told with its excerpt.
+        if batch.faults.iter().all(|it| it.line != line) {
+            let text = |name: &str| item.get(name).and_then(Value::as_str).unwrap_or_default();
+            talk.say(&format!("line {line}: {} ({})", text("detail"), text("code")));
+            for it in item.get("errors").and_then(Value::as_array).into_iter().flatten() {
+                let part = |name: &str| it.get(name).and_then(Value::as_str).unwrap_or_default();
+                talk.say(&format!("  {}: {} ({})", part("pointer"), part("detail"), part("rule")));
             }
         }
-        tally.last = item.get("position").and_then(Value::as_i64).max(tally.last);
     }
     Ok(())
+}
+
+/// Tells the counts, and what to do about the rows that were kept.
+fn end(session: &Session, tally: &Tally) -> Result<Exit, Failure> {
+    let is_dry = session.globals.dry_run;
+    match session.output.format {
+        _ if is_dry => {
+            let would = json!({
+                "would_record": tally.recorded, "would_quarantine": tally.quarantined,
+            });
+            session.output.value(&would, &[])?;
+        }
+        Format::Json | Format::Jsonl => {
+            session.output.bytes(&serde_json::to_vec(tally).map_err(Failure::internal)?)?;
+        }
+        _ => {
+            session.output.value(&serde_json::to_value(tally).map_err(Failure::internal)?, &[])?;
+        }
+    }
+    if tally.quarantined == 0 {
+        return Ok(Exit::Done);
+    }
+    let (many, next) = match is_dry {
+        true => ("would be kept", "Correct them, or the map."),
+        false => (
+            "are kept",
+            "Look at `sapa quarantine list`, correct them or the map, and import the file again.",
+        ),
+    };
+    session.output.note(&format!("{} bad rows {many} in quarantine\n  {next}", tally.quarantined));
+    Ok(Exit::Invalid)
+}
+
+fn count(events: usize) -> u64 {
+    u64::try_from(events).unwrap_or(u64::MAX)
 }
 
 fn bar(session: &Session, total: Option<u64>) -> ProgressBar {
