@@ -131,9 +131,9 @@ impl AsOf {
     }
 }
 
-/// A page of items that are JSON text already.
+/// A page of items that are JSON text already. Lists are read forwards only.
 #[must_use]
-pub fn page(items: &[String], next: Option<&str>, prev: Option<&str>, as_of: AsOf) -> Reply {
+pub fn page(items: &[String], next: Option<&str>, as_of: AsOf) -> Reply {
     let bytes: usize = items.iter().map(|it| it.len() + 1).sum();
     let mut body = String::with_capacity(bytes + 256);
     body.push_str("{\"items\":[");
@@ -145,8 +145,6 @@ pub fn page(items: &[String], next: Option<&str>, prev: Option<&str>, as_of: AsO
     }
     body.push_str("],\"next_cursor\":");
     body.push_str(&json(&next));
-    body.push_str(",\"prev_cursor\":");
-    body.push_str(&json(&prev));
     body.push_str(",\"as_of\":");
     body.push_str(&json(&as_of));
     body.push('}');
@@ -157,21 +155,7 @@ pub fn page(items: &[String], next: Option<&str>, prev: Option<&str>, as_of: AsO
 #[must_use]
 pub fn unappended(error: &AppendError) -> Box<Problem> {
     Box::new(match error {
-        AppendError::EventIdConflict { original, .. } => {
-            let at = spell(original.recorded_at);
-            let mut problem = Problem::at(
-                Code::EventIdConflict,
-                "/id",
-                format!("This id was recorded at {at} with other content. Nothing was changed."),
-                format!("Id ini tercatat pada {at} dengan isi lain. Tidak ada yang diubah."),
-            );
-            problem.event_id = Some(original.id.to_string());
-            problem.receipt = Some((**original).clone());
-            problem.hint(
-                "If this is another event, give it an id of its own.",
-                "Jika ini peristiwa lain, beri id tersendiri.",
-            )
-        }
+        AppendError::EventIdConflict { original, .. } => Problem::id_conflict(original, &[]),
         AppendError::VersionConflict { stream, expected, actual, .. } => Problem::at(
             Code::VersionConflict,
             "/expectedversion",
@@ -247,10 +231,10 @@ mod tests {
     #[test]
     fn a_page_is_one_json_document() {
         let items = ["{\"a\":1}".to_owned(), "{}".to_owned()];
-        let reply = page(&items, Some("n"), None, AsOf::log(7));
+        let reply = page(&items, Some("n"), AsOf::log(7));
         let value: Value = serde_json::from_str(&reply.body).unwrap();
         assert_eq!(value["items"].as_array().unwrap().len(), 2);
-        assert_eq!((&value["next_cursor"], &value["prev_cursor"]), (&"n".into(), &Value::Null));
+        assert_eq!(value["next_cursor"], "n");
         assert_eq!(value["as_of"]["position"], 7);
     }
 

@@ -86,12 +86,9 @@ fn name(operation: &Operation) -> String {
 
 fn metadata(operation: &Operation) -> HashMap<String, String> {
     let http = format!("{} {}", operation.method.as_str(), operation.path);
-    let schema = |part: &str| format!("/openapi.json#/{}/{part}", operation.id);
     HashMap::from([
         ("http".to_owned(), http),
         ("scope".to_owned(), operation.scope.as_str().to_owned()),
-        ("schema.request".to_owned(), schema("request")),
-        ("schema.response".to_owned(), schema("response")),
     ])
 }
 

@@ -24,11 +24,11 @@ pub struct List {
 impl List {
     /// A list of a tenant: which operation, with which filters, over which log.
     ///
-    /// Parameters that may change from page to page (`limit`, `cursor`, `at_least`, `wait`, `lang`,
+    /// Parameters that may change from page to page (`limit`, `cursor`, `at_least`, `wait`, `lang`, `tz`,
     /// `after`) do not bind.
     #[must_use]
     pub fn new(tenant: &Profile, operation: &str, filters: &Map<String, Value>, log: &str) -> Self {
-        const FREE: [&str; 6] = ["limit", "cursor", "at_least", "wait", "lang", "after"];
+        const FREE: [&str; 7] = ["limit", "cursor", "at_least", "wait", "lang", "tz", "after"];
         let mut bound_to = format!("{}\n{operation}\n{log}\n", tenant.tenant);
         for (name, value) in filters.iter().filter(|(name, _)| !FREE.contains(&name.as_str())) {
             bound_to.push_str(name);

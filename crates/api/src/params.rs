@@ -12,6 +12,7 @@ use events::problem::{Code, Finding, Problem};
 use events::time::parse_instant;
 use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
 /// Items of a page when nobody says.
@@ -319,6 +320,21 @@ impl<'a> Reader<'a> {
             );
         }
         date
+    }
+
+    /// A zone of the IANA list (bad input B42).
+    pub fn zone(&mut self, name: &str) -> Option<TimeZone> {
+        let text = self.text(name)?;
+        let zone = TimeZone::get(text).ok();
+        if zone.is_none() {
+            self.fault(
+                name,
+                "zone",
+                "must be a zone such as Asia/Jakarta, Asia/Makassar or Asia/Jayapura",
+                "harus zona seperti Asia/Jakarta, Asia/Makassar, atau Asia/Jayapura",
+            );
+        }
+        zone
     }
 
     /// A duration such as `500ms`, `2s`, `15m`, `48h` or `7d`.

@@ -81,6 +81,7 @@ async fn open(
     params.only(&["topic", "type", "customer", "after", "lang", "tz"])?;
     let mut read = params.read();
     let after = read.position("after");
+    read.zone("tz");
     let customers: Result<Vec<CustomerId>, _> =
         read.texts("customer").into_iter().map(str::parse).collect();
     let customers = customers.unwrap_or_else(|error: events::id::IdError| {

@@ -3,11 +3,11 @@
 //! [`Incoming`] has been through every check and is not recorded yet; [`Recorded`] has a position.
 //! They are different types, so nobody reads a position that does not exist.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::fact::Fact;
 use crate::id::{Actor, CustomerId, EventId, EventRef, Source, Stream, Tenant};
@@ -210,6 +210,30 @@ impl Recorded {
     #[must_use]
     pub fn reference(&self) -> EventRef {
         EventRef { source: self.source.clone(), id: self.id.clone() }
+    }
+
+    /// Where an event that claims to be this one says something else: names of members, no values.
+    #[must_use]
+    pub fn differs_from(&self, it: &Incoming) -> Vec<String> {
+        const NAMES_MAX: usize = 20;
+        const NAME_CHARS_MAX: usize = 64;
+        let kind = (self.kind, self.schema_version) != (it.kind, it.schema_version);
+        let attributes = [
+            ("/type", kind),
+            ("/time", self.occurred_at != it.occurred_at),
+            ("/subject", self.customer != it.customer),
+            ("/dataschema", self.attributes.dataschema != it.attributes.dataschema),
+        ];
+        let of_data = |text| serde_json::from_str::<Map<String, Value>>(text).unwrap_or_default();
+        let (ours, theirs) = (of_data(&self.data), of_data(&it.data));
+        let names: BTreeSet<&String> = ours.keys().chain(theirs.keys()).collect();
+        let names = names.into_iter().filter(|name| ours.get(*name) != theirs.get(*name));
+        let names = names.map(|name| {
+            let short: String = name.chars().take(NAME_CHARS_MAX).collect();
+            format!("/data/{short}")
+        });
+        let attributes = attributes.into_iter().filter(|(_, differs)| *differs);
+        attributes.map(|(name, _)| name.to_owned()).chain(names).take(NAMES_MAX).collect()
     }
 
     /// The data in today's shape, whatever version it was recorded in.

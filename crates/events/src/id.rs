@@ -296,12 +296,23 @@ fn identifier(text: &str) -> Result<(), IdError> {
 }
 
 /// `(0|62|0062)8` and 7 to 11 digits, with or without a leading plus: an Indonesian mobile number.
+///
+/// Written in groups, as people write it, it has at least 10 digits: shorter groups of digits are
+/// the numbers that branches and years are made of.
 #[must_use]
 pub fn looks_like_a_mobile_number(text: &str) -> bool {
-    let digits = text.strip_prefix('+').unwrap_or(text);
+    const BETWEEN: [char; 5] = ['-', '.', ' ', '(', ')'];
+    if !text.starts_with(['+', '(', '0', '6']) {
+        return false;
+    }
+    let is_grouped = text.contains(BETWEEN);
+    let bare = text.trim_start_matches('(');
+    let digits: String =
+        bare.strip_prefix('+').unwrap_or(bare).chars().filter(|it| !BETWEEN.contains(it)).collect();
     let national = ["0062", "62", "0"].iter().find_map(|it| digits.strip_prefix(it));
+    let least = if is_grouped { 8 } else { 7 };
     national.and_then(|it| it.strip_prefix('8')).is_some_and(|rest| {
-        (7..=11).contains(&rest.len()) && rest.bytes().all(|it| it.is_ascii_digit())
+        (least..=11).contains(&rest.len()) && rest.bytes().all(|it| it.is_ascii_digit())
     })
 }
 
@@ -320,7 +331,14 @@ mod tests {
         assert_eq!("ibu@example.org".parse::<CustomerId>(), Err(IdError::Personal));
         assert!(looks_like_a_mobile_number("081234567890"));
         assert!(looks_like_a_mobile_number("+6281234567890"));
-        assert!(!looks_like_a_mobile_number("0812"), "four digits are not a telephone number");
+        for grouped in
+            ["0812-3456-7890", "+62-812-3456-7890", "62.812.3456.789", "(0812) 3456 7890"]
+        {
+            assert!(looks_like_a_mobile_number(grouped), "{grouped}");
+        }
+        for other in ["0812", "08-2026-17", "62-2026-0001234", "c-081234567890", "0812-3456-789x"] {
+            assert!(!looks_like_a_mobile_number(other), "{other}");
+        }
         for wrong in ["", "_", "-a", "a b", "a/b", "../x", &"x".repeat(65)] {
             assert!(matches!(wrong.parse::<CustomerId>(), Err(IdError::Grammar(_))), "{wrong}");
         }

@@ -7,6 +7,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::envelope::Receipt;
+use crate::time::spell;
 
 /// One sentence in both languages.
 #[derive(Clone, Debug, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
@@ -273,6 +274,31 @@ impl Problem {
         let (en, id) = (en.into(), id.into());
         let finding = Finding::new(pointer, code.as_str(), en.clone(), id.clone());
         Self { errors: vec![finding], ..Self::new(code, en, id) }
+    }
+
+    /// An id that was recorded with other content; `fields` names what differs, where that is known
+    /// (bad input B23).
+    #[must_use]
+    pub fn id_conflict(original: &Receipt, fields: &[String]) -> Self {
+        let at = spell(original.recorded_at);
+        let (mut en, mut id) = (String::new(), String::new());
+        if !fields.is_empty() {
+            let names = fields.join(", ");
+            en = format!(" (fields: {names})");
+            id = format!(" (bagian: {names})");
+        }
+        let mut problem = Self::at(
+            Code::EventIdConflict,
+            "/id",
+            format!("This id was recorded at {at} with other content{en}. Nothing was changed."),
+            format!("Id ini tercatat pada {at} dengan isi lain{id}. Tidak ada yang diubah."),
+        );
+        problem.event_id = Some(original.id.to_string());
+        problem.receipt = Some(original.clone());
+        problem.hint(
+            "If this is another event, give it an id of its own.",
+            "Jika ini peristiwa lain, beri id tersendiri.",
+        )
     }
 
     /// Adds what to do about it.

@@ -160,6 +160,7 @@ impl Recorder {
                         self.answers.give(messages.get(index), Answer::Ack).await;
                     }
                     Verdict::Quarantine(problem) => {
+                        let problem = self.with_fields(&incoming, problem).await;
                         let refused = refused(&incoming, problem);
                         suspicious.push(Suspicious { index, refused });
                     }
@@ -190,6 +191,16 @@ impl Recorder {
             }
         }
         Vec::new()
+    }
+
+    /// Names what differs from the event that has the id already; without it where the log is away.
+    async fn with_fields(&self, it: &Incoming, problem: Box<Problem>) -> Box<Problem> {
+        let Some(receipt) = problem.receipt.as_ref() else { return problem };
+        let found = self.log.read_positions(&it.tenant, &[receipt.position]).await;
+        match found.ok().and_then(|found| found.into_iter().next()) {
+            Some(original) => Box::new(Problem::id_conflict(receipt, &original.differs_from(it))),
+            None => problem,
+        }
     }
 
     fn count(&self, new: bool) {

@@ -24,15 +24,7 @@ pub fn of(outcome: &Result<Appended, AppendError>) -> Verdict {
         Ok(Appended::Recorded(_) | Appended::Duplicate(_)) => Verdict::Ack,
         Err(AppendError::Busy | AppendError::Unavailable(_)) => Verdict::Retry,
         Err(AppendError::EventIdConflict { original, .. }) => {
-            let mut problem = Problem::at(
-                Code::EventIdConflict,
-                "/id",
-                "This id was recorded with other content. Nothing was changed.",
-                "Id ini tercatat dengan isi lain. Tidak ada yang diubah.",
-            );
-            problem.event_id = Some(original.id.to_string());
-            problem.receipt = Some((**original).clone());
-            Verdict::Quarantine(Box::new(problem))
+            Verdict::Quarantine(Box::new(Problem::id_conflict(original, &[])))
         }
         // One message is one request, so this cannot be; if it were, it would not get better.
         Err(AppendError::IdTwice { .. }) => {

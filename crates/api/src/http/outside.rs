@@ -78,13 +78,8 @@ fn wants_html(headers: &HeaderMap) -> bool {
     }
 }
 
-async fn index(State(served): State<Served>, headers: HeaderMap) -> Response<Body> {
-    if wants_html(&headers) {
-        let mut response = Response::new(Body::empty());
-        *response.status_mut() = StatusCode::SEE_OTHER;
-        shape::set(response.headers_mut(), header::LOCATION, "/console/");
-        return response;
-    }
+/// Everything that can be asked for here, and nothing else.
+async fn index(State(served): State<Served>) -> Response<Body> {
     let route = |it: &ops::Operation| {
         json!({
             "operation": it.id,
@@ -100,19 +95,8 @@ async fn index(State(served): State<Served>, headers: HeaderMap) -> Response<Bod
     routes.push(
         json!({"operation": null, "method": "GET", "path": path, "scope": scope, "nats": null}),
     );
-    let outside = [
-        "/livez",
-        "/startupz",
-        "/readyz",
-        "/version",
-        "/metrics",
-        "/schemas",
-        "/problems",
-        "/openapi.json",
-        "/asyncapi.json",
-        "/llms.txt",
-        "/console/",
-    ];
+    let outside =
+        ["/livez", "/startupz", "/readyz", "/version", "/metrics", "/schemas", "/problems"];
     let version = served.app.settings.version;
     let body = json!({"name": "sapa", "version": version, "api": "v1", "routes": routes, "documents": outside});
     document(200, JSON, body.to_string())

@@ -173,8 +173,10 @@ async fn one(
         Ok(incoming) => incoming,
         Err(problem) => return Err(refused::keep(app, caller, bytes, attributes, problem).await),
     };
-    let receipt = record(app, caller, incoming).await?;
-    Ok(receipt_reply(&receipt))
+    match record(app, caller, incoming).await {
+        Ok(receipt) => Ok(receipt_reply(&receipt)),
+        Err(problem) => Err(refused::with_fields(app, caller, bytes, attributes, problem).await),
+    }
 }
 
 /// Appends one checked event and answers with its receipt.
@@ -247,7 +249,7 @@ async fn list(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<P
     };
     let head = app.log.head().await.map_err(|error| unread(&error))?;
     let Some(type_prefixes) = prefixes(&topics, &types)? else {
-        return Ok(page(&[], None, None, AsOf::log(head)));
+        return Ok(page(&[], None, AsOf::log(head)));
     };
     let filter = Filter { customer, stream, type_prefixes, from, to };
     let (found, seen) = app
@@ -257,7 +259,7 @@ async fn list(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<P
         .map_err(|error| unread(&error))?;
     let items: Vec<String> = found.iter().map(|it| mask::write(it, caller)).collect();
     let next = (seen < head).then(|| list.cursor(&seen.to_string()));
-    Ok(page(&items, next.as_deref(), None, AsOf::log(head.max(seen))))
+    Ok(page(&items, next.as_deref(), AsOf::log(head.max(seen))))
 }
 
 /// What the types of a list begin with; `None` when topics and types exclude each other.

@@ -169,8 +169,7 @@ async fn list(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<P
     found.truncate(limit);
     let next = found.last().filter(|_| more).map(|it| list.cursor(it.customer.as_str()));
     let counts = query::counts(&mut look.snapshot, tenant).await.map_err(|error| unread(&error))?;
-    let body =
-        json!({ "items": found, "next_cursor": next, "prev_cursor": null, "counts": counts });
+    let body = json!({ "items": found, "next_cursor": next, "counts": counts });
     Ok(look.answer(body))
 }
 

@@ -254,6 +254,9 @@ pub async fn answer(
     if operation.body != Body::Data {
         params.only(&operation.names())?;
     }
+    let mut read = params.read();
+    read.zone("tz");
+    read.done()?;
     if !operation.writes() {
         return within(app, run(app, operation, &caller, params)).await;
     }

@@ -112,7 +112,7 @@ async fn list(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<P
     let next = found.last().filter(|_| more).map(|it| list.cursor(&place(it)));
     let head = app.log.head().await.map_err(|error| unread(&error))?;
     let items: Vec<String> = found.iter().map(|it| text(&told(it))).collect();
-    Ok(page(&items, next.as_deref(), None, AsOf::log(head)))
+    Ok(page(&items, next.as_deref(), AsOf::log(head)))
 }
 
 async fn row(app: &App, caller: &Caller, params: &Params) -> Result<Kept, Box<Problem>> {

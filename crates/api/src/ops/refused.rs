@@ -1,6 +1,7 @@
 //! Events that are refused and kept all the same: a publisher may be deployed before Sapa, and what
 //! it sent must not be lost (bad input B27, B28).
 
+use events::cloudevents;
 use events::problem::{Code, Problem};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -42,6 +43,33 @@ pub(super) async fn keep(
         }
         // Refused without being kept is not what was promised: the sender has to try again.
         Err(error) => crate::answer::unwritten(error),
+    }
+}
+
+/// Names what differs, where an id was recorded with other content (bad input B23). The event is
+/// read again, so that nobody whose event is recorded pays for it.
+pub(super) async fn with_fields(
+    app: &App,
+    caller: &Caller,
+    bytes: &[u8],
+    attributes: Option<&Map<String, Value>>,
+    problem: Box<Problem>,
+) -> Box<Problem> {
+    let Some(receipt) = problem.receipt.as_ref().filter(|_| problem.code == Code::EventIdConflict)
+    else {
+        return problem;
+    };
+    let sender = super::facts::sender(app, caller);
+    let read = match attributes {
+        None => cloudevents::structured(bytes, &sender),
+        Some(attributes) => cloudevents::binary(attributes.clone(), bytes, &sender),
+    };
+    let found = app.log.read_positions(caller.tenant(), &[receipt.position]).await;
+    match (read, found.ok().and_then(|it| it.into_iter().next())) {
+        (Ok(it), Some(original)) => {
+            Box::new(Problem::id_conflict(receipt, &original.differs_from(&it)))
+        }
+        _ => problem,
     }
 }
 

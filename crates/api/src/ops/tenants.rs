@@ -43,14 +43,7 @@ async fn put(app: &App, _: &Caller, params: Params) -> Result<Reply, Box<Problem
     let tenant = read.required("tenant", tenant);
     let name = read.text("name");
     let zone = read.text("zone").unwrap_or("Asia/Jakarta");
-    if jiff::tz::TimeZone::get(zone).is_err() {
-        read.fault(
-            "zone",
-            "zone",
-            "must be a zone such as Asia/Jakarta, Asia/Makassar or Asia/Jayapura",
-            "harus zona seperti Asia/Jakarta, Asia/Makassar, atau Asia/Jayapura",
-        );
-    }
+    read.zone("zone");
     let language = read.word("language", &["en", "id"]);
     read.done()?;
     let Some(tenant) = tenant else { return Err(Box::new(Problem::of(Code::TenantUnknown))) };

@@ -79,7 +79,7 @@ impl Look {
     #[must_use]
     pub fn page(&self, items: &[Value], next: Option<&str>) -> Reply {
         let items: Vec<String> = items.iter().map(json).collect();
-        crate::answer::page(&items, next, None, self.as_of)
+        crate::answer::page(&items, next, self.as_of)
     }
 
     /// What is known of one customer; 404 if nothing ever was.

@@ -68,13 +68,16 @@ pub(super) async fn together(
     let timer = app.metrics.append_timer(caller.face);
     let appended = app.appender.append(unique).await;
     timer.stop();
-    let appended = appended.map_err(|error| {
-        let problem = unappended(&error);
-        match index_of(&error, &places) {
-            Some(index) => Box::new(problem.in_item(index)),
-            None => problem,
+    let appended = match appended {
+        Ok(appended) => appended,
+        Err(error) => {
+            let problem = unappended(&error);
+            let Some(index) = index_of(&error, &places) else { return Err(problem) };
+            let bytes = items.get(index).map_or("", |it| it.get()).as_bytes();
+            let problem = refused::with_fields(app, caller, bytes, None, problem).await;
+            return Err(Box::new(problem.in_item(index)));
         }
-    })?;
+    };
     let receipts: Vec<ReceiptOut> =
         appended.iter().zip(warnings).map(|(it, warnings)| ReceiptOut::of(it, warnings)).collect();
     for it in &receipts {
@@ -180,7 +183,11 @@ pub(super) async fn each(
         outcomes.push(match outcome {
             Ok(warnings) => match appended.next() {
                 Some(Ok(it)) => Ok(ReceiptOut::of(&it, warnings)),
-                Some(Err(error)) => Err(Box::new(unappended(&error).in_item(index))),
+                Some(Err(error)) => {
+                    let (bytes, problem) = (item.get().as_bytes(), unappended(&error));
+                    let problem = refused::with_fields(app, caller, bytes, None, problem).await;
+                    Err(Box::new(problem.in_item(index)))
+                }
                 None => Err(Box::new(Problem::of(Code::Internal).in_item(index))),
             },
             Err(problem) => {

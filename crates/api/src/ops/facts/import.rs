@@ -20,7 +20,7 @@ use store::quarantine::{self, Suspect};
 use super::{raw, sender};
 use crate::answer::{Reply, put, unappended, unwritten};
 use crate::app::{App, Caller, Face};
-use crate::ops::refused::Envelope;
+use crate::ops::refused::{self, Envelope};
 use crate::params::{Params, invalid};
 
 /// Characters of the name of a file.
@@ -113,6 +113,7 @@ pub(super) async fn import(
                 if problem.code.is_retryable() {
                     return Err(problem);
                 }
+                let problem = refused::with_fields(app, &caller, bytes, None, problem).await;
                 bad.push(Bad { row, bytes, problem });
             }
         }
