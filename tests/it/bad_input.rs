@@ -25,6 +25,7 @@ use sapa::exit::Exit;
 use sapa::servers::Guard;
 use sapa::servers::guard::guard_program;
 use serde_json::{Value, json};
+use store::Writer;
 use store::db::Place;
 use store::keys::{self, ApiKey};
 use store::quarantine::{self, BYTES_KEPT_MAX};
@@ -34,6 +35,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support_nats::{Bench, TestIds, eventually, main, spawn};
 
+mod around;
 mod rows;
 
 use rows::{By, PLANTED, Row, STRUCTURED, binary, booking};
@@ -118,8 +120,17 @@ async fn tenant(bench: &Bench, name: &str) {
 
 impl Doors {
     async fn open() -> Self {
+        Self::with(Settings::default(), true).await
+    }
+
+    /// The same under other settings; the log takes nothing unless it `writes`.
+    async fn with(settings: Settings, writes: bool) -> Self {
         sapa::client::install_cryptography();
-        let bench = Bench::start(Duration::from_secs(10)).await;
+        let mut bench = Bench::start(Duration::from_secs(10)).await;
+        if !writes {
+            let (db, bell) = (bench.log.db().clone(), bench.bell.clone());
+            bench.appender = Writer::new(db, bench.clock.clone(), bell, 1).1;
+        }
         tenant(&bench, "main").await;
         tenant(&bench, "annex").await;
         let folder = tempfile::tempdir().unwrap();
@@ -135,7 +146,7 @@ impl Doors {
             ids: Arc::new(TestIds::default()),
             views: views.await.unwrap(),
             tenants: Arc::new(api::Tenants::load(bench.log.db()).await.unwrap()),
-            settings: Settings { default_scopes: sending, ..Settings::default() },
+            settings: Settings { default_scopes: sending, ..settings },
             surroundings: Arc::new(Alone),
         };
         let app = App::new(parts).await.unwrap();

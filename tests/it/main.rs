@@ -13,8 +13,10 @@ mod statements;
 
 mod bad_input;
 mod delivery;
+mod event_import;
 mod imports;
 mod ingest;
+mod live_stream;
 
 mod program;
 mod projections;

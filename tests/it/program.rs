@@ -7,7 +7,7 @@
 
 use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::{ExitStatus, Output, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -70,6 +70,23 @@ impl Program {
         let done = command.args(args).output().await.unwrap();
         let said = String::from_utf8_lossy(&done.stderr);
         assert!(done.status.success(), "sapa {args:?} ended with {}: {said}", done.status);
+    }
+
+    /// Runs another command of it in its folder to its end, however it ends.
+    pub async fn output(&self, args: &[&str]) -> Output {
+        self.command(&self.binary).args(args).output().await.unwrap()
+    }
+
+    /// Starts another command of it in its folder, which dies with the test.
+    pub fn spawn(&self, args: &[&str]) -> Child {
+        let mut command = self.command(&self.binary);
+        command.args(args).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.kill_on_drop(true).spawn().unwrap()
+    }
+
+    /// Its folder, where its commands run.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Starts `sapa serve` and returns at once.

@@ -296,6 +296,8 @@ fn ids() -> Vec<Row> {
     for (what, subject) in [
         ("a telephone number as customer id", PLANTED[0]),
         ("one with a plus", "+6281234567890"),
+        ("one in groups", "0812-3456-7890"),
+        ("one in groups with a plus", "+62-812-3456-7890"),
         ("an address as customer id", PLANTED[2]),
     ] {
         rows.push(
