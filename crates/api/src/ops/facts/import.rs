@@ -11,6 +11,7 @@ use std::borrow::Cow;
 use data_encoding::BASE64;
 use events::cloudevents::{self, BATCH_EVENTS_MAX, Sender};
 use events::envelope::Incoming;
+use events::id::{EventId, Source};
 use events::problem::{Code, Language, Problem};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -196,8 +197,9 @@ async fn keep(
             subject: Some(place),
             provenance: None,
             received_at: app.clock.now(),
-            source: envelope.source.as_deref(),
-            event_id: envelope.id.as_deref().or(problem.event_id.as_deref()),
+            // What is no source and no id may be anything, and no database has to keep it as text.
+            source: envelope.source.as_deref().filter(|it| it.parse::<Source>().is_ok()),
+            event_id: envelope.id.as_deref().filter(|it| it.parse::<EventId>().is_ok()),
             headers,
             bytes: text,
         })
