@@ -198,15 +198,15 @@ async fn a_bad_line_of_events_is_kept_as_it_stands_whatever_it_is() {
         (&kept[1]["source"], &kept[1]["event_id"]),
         (&json!("/import/stays"), &json!("s-3"))
     );
-    let show = async |at: usize| {
+    let payload = async |at: usize| {
         let name = kept[at]["quarantine_id"].as_str().unwrap();
         shop.run(&["quarantine", "show", name, "--json"]).await.1
     };
-    let shown: Value = serde_json::from_str(&show(0).await).unwrap();
+    let shown: Value = serde_json::from_str(&payload(0).await).unwrap();
     assert_eq!(shown["payload"], "{\"id\": broken");
-    let shown: Value = serde_json::from_str(&show(2).await).unwrap();
+    let shown: Value = serde_json::from_str(&payload(2).await).unwrap();
     assert_eq!(shown["payload_base64"], "eyJpZCI6IukifQ==");
-    let shown: Value = serde_json::from_str(&show(3).await).unwrap();
+    let shown: Value = serde_json::from_str(&payload(3).await).unwrap();
     assert!(shown["problem"]["detail"].as_str().is_some_and(|it| it.contains("/data/purpose")));
 
     let (exit, again, _) = shop.import(&["stays.jsonl"]).await;

@@ -63,6 +63,9 @@ struct Fault {
     column: Option<String>,
 }
 
+/// The bytes of an event, and what the validator says to them.
+type Tried<'a> = (&'a [u8], Result<Incoming, Box<Problem>>);
+
 /// A row that is not recorded, or not all of it.
 struct Bad<'a> {
     row: usize,
@@ -133,11 +136,7 @@ pub(super) async fn import(
 }
 
 /// The events of a row, each with its bytes, or why there are none.
-fn read<'a>(
-    row: &'a Row<'_>,
-    text: &'a [u8],
-    sender: &Sender<'_>,
-) -> Vec<(&'a [u8], Result<Incoming, Box<Problem>>)> {
+fn read<'a>(row: &'a Row<'_>, text: &'a [u8], sender: &Sender<'_>) -> Vec<Tried<'a>> {
     if let Some(fault) = &row.fault {
         return vec![(text, Err(unread_row(fault)))];
     }

@@ -204,12 +204,13 @@ fn end(session: &Session, tally: &Tally) -> Result<Exit, Failure> {
     if tally.quarantined == 0 {
         return Ok(Exit::Done);
     }
-    let (many, next) = match is_dry {
-        true => ("would be kept", "Correct them, or the map."),
-        false => (
+    let (many, next) = if is_dry {
+        ("would be kept", "Correct them, or the map.")
+    } else {
+        (
             "are kept",
             "Look at `sapa quarantine list`, correct them or the map, and import the file again.",
-        ),
+        )
     };
     session.output.note(&format!("{} bad rows {many} in quarantine\n  {next}", tally.quarantined));
     Ok(Exit::Invalid)
