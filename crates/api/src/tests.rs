@@ -26,6 +26,8 @@ use crate::auth::NewKey;
 use crate::scope::{Scope, Scopes};
 use crate::surroundings::Alone;
 
+mod import;
+
 #[derive(Debug, Default)]
 struct Counting(AtomicU64);
 
@@ -95,6 +97,10 @@ impl Server {
     }
 
     async fn key(&self, tenant: &str, scopes: Scopes) -> String {
+        self.key_for(tenant, scopes, &[]).await
+    }
+
+    async fn key_for(&self, tenant: &str, scopes: Scopes, sources: &[&str]) -> String {
         let new = NewKey::make(&*self.app.ids, true);
         let key = ApiKey {
             key_id: new.key_id,
@@ -102,7 +108,7 @@ impl Server {
             name: "test".to_owned(),
             hash: new.hash,
             scopes: scopes.words().into_iter().map(str::to_owned).collect(),
-            sources: Vec::new(),
+            sources: sources.iter().map(|it| it.parse().unwrap()).collect(),
             actor: None,
             created_at: now(),
             expires_at: None,
@@ -324,6 +330,16 @@ async fn documents_outside_v1_are_served_without_a_key() {
         "/problems/query_invalid",
     ] {
         assert_eq!(server.ask("GET", path, "", None).await.status, 200, "{path}");
+    }
+    // The index lists what exists and nothing else.
+    let index = server.ask("GET", "/", "", None).await;
+    for path in index.body["documents"].as_array().unwrap() {
+        assert_eq!(server.ask("GET", path.as_str().unwrap(), "", None).await.status, 200, "{path}");
+    }
+    for it in index.body["routes"].as_array().unwrap() {
+        let (method, path) = (it["method"].as_str().unwrap(), it["path"].as_str().unwrap());
+        let asked = server.ask(method, &path.replace(['{', '}'], ""), "", None).await;
+        assert_eq!(asked.status, 401, "{method} {path}");
     }
     let etag = server.ask("GET", "/schemas", "", None).await.headers["etag"].clone();
     let same = Request::get("/schemas").header("host", "localhost").header("if-none-match", etag);
