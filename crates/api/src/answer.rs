@@ -5,6 +5,7 @@
 //! the database said goes to the log of the process, once, here; a client never sees it.
 
 use events::envelope::{Receipt, Warning};
+use events::planted::{Mistake, planted};
 use events::problem::{Code, Problem};
 use events::time::spell;
 use serde::Serialize;
@@ -174,6 +175,9 @@ pub fn unappended(error: &AppendError) -> Box<Problem> {
             "Id ini muncul dua kali dalam permintaan dengan isi lain.",
         ),
         AppendError::Busy => unavailable(),
+        AppendError::Unavailable(_) if planted(Mistake::UnknownIsRefused) => {
+            Problem::of(Code::SchemaInvalid)
+        }
         AppendError::Unavailable(error) => {
             tracing::error!(error = %error, "the log did not answer an append");
             unavailable()

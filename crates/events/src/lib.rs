@@ -15,6 +15,7 @@ pub mod json;
 pub mod kind;
 pub mod mint;
 pub mod money;
+pub mod planted;
 pub mod policy;
 pub mod problem;
 pub mod schema;

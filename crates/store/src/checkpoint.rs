@@ -5,6 +5,7 @@
 //! believes in, so a reader that was asleep while another took over moves nothing.
 
 use events::id::EventRef;
+use events::planted::{Mistake, planted};
 
 use crate::db::{Db, Tx};
 use crate::error::ReadError;
@@ -63,6 +64,17 @@ const MOVE: &str = "
        AND position = $6
        AND epoch = $7";
 
+/// What [`Mistake::NoEpoch`] runs instead.
+const MOVE_FOR_ANYONE: &str = "
+    UPDATE checkpoints
+       SET position = $2,
+           source = $3,
+           event_id = $4,
+           detail = $5
+     WHERE name = $1
+       AND $6 >= 0
+       AND $7 >= 0";
+
 /// Reads a checkpoint; a reader that never ran stands at 0.
 pub async fn load(db: &Db, name: &str) -> Result<Checkpoint, ReadError> {
     type Row = (i64, Option<String>, Option<String>, i64, Option<String>);
@@ -99,8 +111,9 @@ pub async fn advance(
     from: &Checkpoint,
     to: &Checkpoint,
 ) -> Result<(), MoveError> {
+    let text = if planted(Mistake::NoEpoch) { MOVE_FOR_ANYONE } else { MOVE };
     let moved = on_tx!(tx, conn => {
-        sqlx::query(MOVE)
+        sqlx::query(text)
             .bind(name)
             .bind(to.position)
             .bind(to.event.as_ref().map(|it| it.source.as_str()))
