@@ -30,7 +30,7 @@ const QUIET: Duration = Duration::from_secs(3);
 /// What healing may take: a lease, the broker's pin, and the work that is left.
 const HEALED_WITHIN: Duration = Duration::from_secs(30);
 /// How long it is waited for nevertheless.
-const PATIENCE: Duration = Duration::from_mins(3);
+pub const PATIENCE: Duration = Duration::from_mins(3);
 /// An epoch that no term of a run reaches.
 const LAST_EPOCH: i64 = 1 << 40;
 /// Examples that a verdict shows.
@@ -95,7 +95,11 @@ pub struct Quiet {
 }
 
 /// Waits until everything is quiet, unless that does not happen.
-pub async fn settle(world: &mut World, context: &Context) -> Result<Quiet, String> {
+pub async fn settle(
+    world: &mut World,
+    context: &Context,
+    patience: Duration,
+) -> Result<Quiet, String> {
     let began = Instant::now();
     let views = views(world).await;
     let mut quiet_since = Instant::now();
@@ -114,9 +118,9 @@ pub async fn settle(world: &mut World, context: &Context) -> Result<Quiet, Strin
         } else if QUIET <= quiet_since.elapsed() {
             return Ok(Quiet { after: quiet_since.duration_since(began), head });
         }
-        if PATIENCE < began.elapsed() {
+        if patience < began.elapsed() {
             return Err(format!(
-                "not quiet after {PATIENCE:?}: {waiting:?} messages wait, the log is at {head}, the read models at {folded}, the relay at {sent}"
+                "not quiet after {patience:?}: {waiting:?} messages wait, the log is at {head}, the read models at {folded}, the relay at {sent}"
             ));
         }
         head_before = head;

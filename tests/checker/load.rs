@@ -430,6 +430,10 @@ impl Client {
                 };
                 let status = answered.headers.as_ref().and_then(|it| it.get("Sapa-Status"));
                 let status = status.and_then(|it| it.as_str().parse().ok());
+                if answered.payload.is_empty() {
+                    // Whoever asked cannot tell it from nothing.
+                    return Outcome::Refused(0, "an answer without a body".to_owned());
+                }
                 let body = serde_json::from_slice(&answered.payload).ok();
                 answer(status.zip(body))
             }

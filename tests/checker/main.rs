@@ -2,11 +2,13 @@
 //!
 //! `cargo test -p tests --test checker` is the smoke: half a minute on each database. Longer:
 //! `cargo test -p tests --test checker -- --time 20m --seed 7 --on postgres`. It writes JSON and a page
-//! with pictures, says where, and ends with 1 if an invariant is broken.
+//! with pictures, says where, and ends with 1 if an invariant is broken. `-- --mutants` proves the checker
+//! itself: every mistake that can be planted has to be found.
 
 mod dice;
 mod judge;
 mod load;
+mod mutants;
 mod nemesis;
 mod proxy;
 mod report;
@@ -16,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use events::planted::Mistake;
 use events::time::{Clock as _, spell};
 use sapa::clock::SystemClock;
 use serde_json::json;
@@ -27,7 +30,7 @@ use nemesis::Fault;
 use world::{On, World};
 
 const USAGE: &str = "cargo test -p tests --test checker -- [--seed N] [--time 40s|5m] [--on sqlite,postgres] \
-                     [--only FAULT] [--report FOLDER]";
+                     [--only FAULT] [--report FOLDER] [--mutants]";
 
 struct Wanted {
     seed: u64,
@@ -35,6 +38,7 @@ struct Wanted {
     on: Vec<On>,
     only: Option<Fault>,
     report: PathBuf,
+    mutants: bool,
 }
 
 fn wanted() -> Option<Wanted> {
@@ -45,9 +49,14 @@ fn wanted() -> Option<Wanted> {
         on: vec![On::Sqlite, On::Postgres],
         only: None,
         report: target().join("checker"),
+        mutants: false,
     };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
+        if argument == "--mutants" {
+            wanted.mutants = true;
+            continue;
+        }
         let value = arguments.next()?;
         match argument.as_str() {
             "--seed" => wanted.seed = value.parse().ok()?,
@@ -88,6 +97,10 @@ fn main() -> ExitCode {
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.expect("a runtime starts");
+    if wanted.mutants {
+        let caught = runtime.block_on(mutants::all_caught(wanted.seed, &wanted.report));
+        return if caught { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     let mut all = true;
     for on in &wanted.on {
         all &= runtime.block_on(check(&wanted, *on));
@@ -97,17 +110,70 @@ fn main() -> ExitCode {
 
 /// One run on one database; `true` if every invariant holds.
 async fn check(wanted: &Wanted, on: On) -> bool {
+    let only = wanted.only.map(|it| format!(" --only {it:?}")).unwrap_or_default();
     let command = format!(
-        "cargo test -p tests --test checker -- --seed {} --time {}s --on {}{}",
+        "cargo test -p tests --test checker -- --seed {} --time {}s --on {}{only}",
         wanted.seed,
         wanted.time.as_secs(),
         on.name(),
-        wanted.only.map_or_else(String::new, |it| format!(" --only {it:?}")),
     );
     eprintln!("== {command}");
-    let mut dice = Dice::new(wanted.seed);
+    let plan = Plan {
+        seed: wanted.seed,
+        time: wanted.time,
+        on,
+        only: wanted.only.into_iter().collect(),
+        program: None,
+        mistake: None,
+        patience: judge::PATIENCE,
+    };
+    let done = run(&plan).await;
+    let report = report::Run {
+        seed: wanted.seed,
+        on: on.name(),
+        seconds: wanted.time.as_secs_f64(),
+        command,
+        setting: done.setting.clone(),
+        history: &done.history,
+        faults: &done.faults,
+        found: &done.found,
+    };
+    for it in &done.found.verdicts {
+        let word = if it.against.is_empty() { "holds " } else { "BROKEN" };
+        eprintln!("{:4} {word} {} ({})", it.id, it.says, it.looked_at);
+        for line in it.against.iter().take(5) {
+            eprintln!("            {line}");
+        }
+    }
+    let page = report.write(&wanted.report).expect("the report can be written");
+    let (faults, operations) = (done.faults.len(), done.history.len());
+    eprintln!("{faults} faults, {operations} operations; {}", page.display());
+    report.holds()
+}
+
+/// What one run is made of.
+struct Plan {
+    seed: u64,
+    time: Duration,
+    on: On,
+    only: Vec<Fault>,
+    program: Option<PathBuf>,
+    mistake: Option<Mistake>,
+    patience: Duration,
+}
+
+/// What one run gave.
+struct Done {
+    history: Vec<load::Op>,
+    faults: Vec<nemesis::Event>,
+    found: judge::Found,
+    setting: serde_json::Value,
+}
+
+async fn run(plan: &Plan) -> Done {
+    let mut dice = Dice::new(plan.seed);
     let at = spell(SystemClock.now());
-    let mut world = World::start(on).await;
+    let mut world = World::start(plan.on, plan.program.clone(), plan.mistake).await;
     let began = Instant::now();
     let doors = Doors {
         urls: world.instances.iter().map(|it| format!("http://127.0.0.1:{}", it.http)).collect(),
@@ -117,35 +183,17 @@ async fn check(wanted: &Wanted, on: On) -> bool {
     let context = load::connect(&doors.nats).await;
     let load = Load::start(doors, &mut dice, began).await;
     let nemesis = Dice::new(dice.seed());
-    let faults = nemesis::rage(&mut world, nemesis, began, began + wanted.time, wanted.only).await;
+    let faults = nemesis::rage(&mut world, nemesis, began, began + plan.time, &plan.only).await;
     let history = load.stop().await;
-    let healed = judge::settle(&mut world, &context).await;
+    let healed = judge::settle(&mut world, &context, plan.patience).await;
     for it in &mut world.instances {
         it.stop().await;
     }
     let found = judge::judge(&world, &context, &history, &faults, healed).await;
-    let run = report::Run {
-        seed: wanted.seed,
-        on: on.name(),
-        seconds: wanted.time.as_secs_f64(),
-        command,
-        setting: json!({
-            "at": at, "instances": world.instances.len(), "clients": load::CLIENTS,
-            "customers": load::CUSTOMERS, "sapa": env!("CARGO_PKG_VERSION"),
-            "warnings": world.instances.iter().map(|it| it.said("ERROR").len()).collect::<Vec<_>>(),
-        }),
-        history: &history,
-        faults: &faults,
-        found: &found,
-    };
-    for it in &found.verdicts {
-        let word = if it.against.is_empty() { "holds " } else { "BROKEN" };
-        eprintln!("{:4} {word} {} ({})", it.id, it.says, it.looked_at);
-        for line in it.against.iter().take(5) {
-            eprintln!("            {line}");
-        }
-    }
-    let page = run.write(&wanted.report).expect("the report can be written");
-    eprintln!("{} faults, {} operations; {}", faults.len(), history.len(), page.display());
-    run.holds()
+    let setting = json!({
+        "at": at, "instances": world.instances.len(), "clients": load::CLIENTS,
+        "customers": load::CUSTOMERS, "sapa": env!("CARGO_PKG_VERSION"),
+        "errors_said": world.instances.iter().map(|it| it.said("ERROR").len()).collect::<Vec<_>>(),
+    });
+    Done { history, faults, found, setting }
 }

@@ -100,7 +100,7 @@ pub async fn rage(
     mut dice: Dice,
     began: Instant,
     until: Instant,
-    only: Option<Fault>,
+    only: &[Fault],
 ) -> Vec<Event> {
     let mut events = Vec::new();
     let mut next = Instant::now() + Duration::from_secs(3);
@@ -111,7 +111,7 @@ pub async fn rage(
         if Instant::now() < next || 60 - CALM.as_secs() <= second {
             continue;
         }
-        let fault = only.unwrap_or_else(|| choose(world.on, &mut dice));
+        let fault = choose(world.on, only, &mut dice);
         let instance = usize::try_from(dice.below(world.instances.len() as u64)).unwrap_or(0);
         let lasts = dice.between(Duration::from_millis(100), longest(fault));
         let from = began.elapsed().as_secs_f64();
@@ -125,12 +125,15 @@ pub async fn rage(
     events
 }
 
-fn choose(on: On, dice: &mut Dice) -> Fault {
+fn choose(on: On, only: &[Fault], dice: &mut Dice) -> Fault {
     let own: &[Fault] = match on {
         On::Sqlite => &SQLITE,
         On::Postgres => &POSTGRES,
     };
-    let all: Vec<Fault> = EVERYWHERE.iter().chain(own).copied().collect();
+    let mut all: Vec<Fault> = EVERYWHERE.iter().chain(own).copied().collect();
+    if !only.is_empty() {
+        all = only.to_vec();
+    }
     all[usize::try_from(dice.below(all.len() as u64)).unwrap_or(0)]
 }
 

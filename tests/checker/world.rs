@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use events::planted::Mistake;
 use rustix::process::{Pid, Signal, kill_process};
 use sapa::exit::Exit;
 use sapa::servers::guard::{ARGUMENT, Guard, guard_program};
@@ -137,7 +138,7 @@ impl Instance {
         std::fs::create_dir_all(&self.folder).unwrap();
         let mut command = Command::new(&self.program);
         command.env_clear().current_dir(&self.folder);
-        for kept in ["PATH", "HOME", "XDG_CACHE_HOME", "SAPA_MUTANT", "SAPA_FAIL"] {
+        for kept in ["PATH", "HOME", "XDG_CACHE_HOME"] {
             command.envs(std::env::var_os(kept).map(|it| (kept, it)));
         }
         command.envs(self.settings.iter().map(|(name, value)| (name, value)));
@@ -236,10 +237,11 @@ pub struct World {
 
 impl World {
     /// Starts all of it and waits until it answers.
-    pub async fn start(on: On) -> Self {
-        let Guard::Program(program) = guard_program() else {
+    pub async fn start(on: On, program: Option<PathBuf>, mistake: Option<Mistake>) -> Self {
+        let Guard::Program(built) = guard_program() else {
             panic!("there is no program to check: run `cargo build` first");
         };
+        let program = program.unwrap_or(built);
         let folder = tempfile::tempdir().unwrap();
         let broker = Broker::start(folder.path().join("nats")).await;
         let (cluster, url) = match on {
@@ -253,7 +255,10 @@ impl World {
         let mut instances = Vec::new();
         for n in 0..if on == On::Sqlite { 1 } else { 2 } {
             let folder = folder.path().join(format!("instance-{n}"));
-            instances.push(instance(&program, folder, &broker, url.as_deref()).await);
+            let mut instance = instance(&program, folder, &broker, url.as_deref()).await;
+            let planted = mistake.map(|it| ("SAPA_MUTANT".to_owned(), it.number().to_owned()));
+            instance.settings.extend(planted);
+            instances.push(instance);
         }
         instances[0].run(&["setup"]).await;
         for it in &mut instances {
