@@ -62,8 +62,8 @@ async fn checkpoints_move_only_from_where_their_reader_left_them(it: TestLog) {
     advance(db, &start, &five).await.unwrap();
     assert_eq!(checkpoint::load(db, "timeline").await.unwrap(), five);
 
-    let fenced = advance(db, &start, &Checkpoint { position: 9, ..five.clone() }).await;
-    assert!(matches!(fenced, Err(MoveError::Fenced { .. })), "{fenced:?}");
+    let astray = advance(db, &start, &Checkpoint { position: 9, ..five.clone() }).await;
+    assert!(matches!(astray, Err(MoveError::Elsewhere { .. })), "{astray:?}");
     assert_eq!(checkpoint::load(db, "timeline").await.unwrap(), five);
 }
 

@@ -37,6 +37,12 @@ const DEAD: Duration = Duration::from_millis(500);
 /// How long a leader is held still: half as long again as its lease lasts, which proves what a
 /// minute would.
 const STILL: Duration = Duration::from_secs(15);
+/// How long the database stays away at first: longer than the writer tries again, so that whole
+/// commits fail; and then how often it is killed, in which time, and for how long at most.
+const LONG_OUTAGE: Duration = Duration::from_secs(13);
+const OUTAGES: u32 = 4;
+const OUTAGES_WITHIN: Duration = Duration::from_secs(20);
+const OUTAGE: Duration = Duration::from_secs(3);
 /// The least that a run has to have recorded and accepted to count.
 const NOTES_MIN: usize = 300;
 
@@ -253,5 +259,57 @@ async fn a_leader_that_was_held_still_and_wakes_doubles_nothing_and_turns_no_ord
     for it in &mut instances {
         it.stop().await;
     }
+    check(&place, &log, &context, &notes).await;
+}
+
+/// Starts it again; sessions of the killed one may take a moment to notice and stand in the way.
+async fn revive(cluster: &mut Cluster) {
+    for _ in 0..50 {
+        if cluster.restart().await.is_ok() {
+            return;
+        }
+        sleep(Duration::from_millis(200)).await;
+    }
+    cluster.restart().await.unwrap();
+}
+
+/// Kills the database under a program that stays up.
+async fn kill_database(cluster: &mut Cluster, mut dice: Dice) {
+    sleep(dice.within(OUTAGE)).await;
+    cluster.kill9().await;
+    sleep(LONG_OUTAGE).await;
+    revive(cluster).await;
+    let begin = Instant::now();
+    let mut moments: Vec<_> = (0..OUTAGES).map(|_| dice.within(OUTAGES_WITHIN)).collect();
+    moments.sort();
+    for moment in moments {
+        sleep_until(begin + moment).await;
+        cluster.kill9().await;
+        sleep(dice.within(OUTAGE)).await;
+        revive(cluster).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commits_that_fail_because_the_database_is_away_turn_no_order_round() {
+    let mut dice = dice();
+    let (mut cluster, url) = cluster().await;
+    let broker = Broker::start().await;
+    let mut program = instance(&broker, Some(&url));
+    program.run(&["setup"]).await;
+    program.start();
+    program.ready().await;
+    let place = Place::parse(&url).unwrap();
+    let context = connect(broker.port).await;
+    let load = Load::start(&[program.url()], &program.key(), broker.port, &mut dice).await;
+    let of_database = Dice::new(dice.seed());
+    tokio::select! {
+        () = kill_database(&mut cluster, of_database) => {}
+        () = program.gives_up() => panic!("it ended with the database: {}", program.said()),
+    }
+    let notes = load.stop().await;
+    let log = Log::open(&place, 2, Uuid::from_u128(1)).await.unwrap();
+    settled(&place, &log, &context).await;
+    program.stop().await;
     check(&place, &log, &context, &notes).await;
 }

@@ -1,4 +1,7 @@
 //! Keeps the read models up with the log: the loop around the runner's steps.
+//!
+//! Whatever the database forgets or does not answer, the loop reads what is stored and goes on. It
+//! ends when it is asked to, when a newer epoch has taken over, and when the log cannot be read.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,11 +45,17 @@ pub async fn keep_up(
                 tokio::time::sleep(RETRY_AFTER).await;
                 continue;
             }
+            Err(error @ RunError::Elsewhere(_)) => {
+                tracing::warn!(%error, "the read models go on from what is stored");
+                continue;
+            }
             Err(error) => return Err(error),
         }
         tokio::select! {
             () = rung => (),
-            () = tokio::time::sleep(POLL_EVERY) => (),
+            () = tokio::time::sleep(POLL_EVERY) => {
+                is_known = runner.lock().await.is_in_place().await.unwrap_or(false);
+            }
             () = stop.cancelled() => (),
         }
     }

@@ -52,6 +52,9 @@ pub enum RunError {
     /// Another instance runs the read models now.
     #[error("fenced: {0}")]
     Fenced(String),
+    /// The read models do not stand where the runner left them: [`Runner::reload`], and go on.
+    #[error("the database no longer holds the last commits under {0}")]
+    Elsewhere(String),
     /// The database could not be asked; try again.
     #[error("the database is unavailable: {0}")]
     Unavailable(#[from] sqlx::Error),
@@ -72,6 +75,7 @@ impl From<MoveError> for RunError {
     fn from(error: MoveError) -> Self {
         match error {
             MoveError::Fenced { name } => Self::Fenced(name),
+            MoveError::Elsewhere { name } => Self::Elsewhere(name),
             MoveError::Unavailable(error) => Self::Unavailable(error),
         }
     }
@@ -108,8 +112,14 @@ impl Runner {
         Self::take(log, db, epoch).await
     }
 
+    /// Whether the read models still stand where the runner left them. A server that was killed may
+    /// have forgotten the last commits, which nothing tells a runner that has nothing to fold.
+    pub async fn is_in_place(&self) -> Result<bool, ReadError> {
+        Ok(checkpoint::load(&self.db, CHECKPOINT).await? == self.at)
+    }
+
     /// Takes them over again from what is stored, after a step of which the end is not known: its
-    /// commit may have happened although the answer was lost.
+    /// commit may have happened although the answer was lost, or have been forgotten.
     pub async fn reload(&mut self) -> Result<(), RunError> {
         let stored = Self::take(self.log.clone(), self.db.clone(), self.at.epoch).await?;
         *self = stored.with_page(self.page_events_max);

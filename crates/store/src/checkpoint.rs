@@ -24,12 +24,20 @@ pub struct Checkpoint {
     pub detail: Option<String>,
 }
 
-/// The checkpoint was not where its reader left it: somebody else has taken over.
+/// The checkpoint was not where its reader left it.
 #[derive(Debug, thiserror::Error)]
 pub enum MoveError {
-    /// Stop reading; another instance does it now.
+    /// Stop reading; another instance does it now, under a newer epoch.
     #[error("another reader has moved the checkpoint {name}")]
     Fenced {
+        /// Whose checkpoint.
+        name: String,
+    },
+    /// It stands elsewhere under no newer epoch: read what is stored, and go on from there. So it
+    /// is after the answer to a commit was lost, and after a server that does not wait for the disk
+    /// (`synchronous_commit = off`) was killed and has forgotten its last commits.
+    #[error("the checkpoint {name} is not where its reader left it")]
+    Elsewhere {
         /// Whose checkpoint.
         name: String,
     },
@@ -53,6 +61,11 @@ const CLAIM: &str = "
        SET epoch = $2
      WHERE name = $1
        AND epoch <= $2";
+
+const EPOCH: &str = "
+    SELECT epoch
+      FROM checkpoints
+     WHERE name = $1";
 
 const MOVE: &str = "
     UPDATE checkpoints
@@ -112,8 +125,8 @@ pub async fn advance(
     to: &Checkpoint,
 ) -> Result<(), MoveError> {
     let text = if planted(Mistake::NoEpoch) { MOVE_FOR_ANYONE } else { MOVE };
-    let moved = on_tx!(tx, conn => {
-        sqlx::query(text)
+    let epoch: Option<i64> = on_tx!(tx, conn => {
+        let moved = sqlx::query(text)
             .bind(name)
             .bind(to.position)
             .bind(to.event.as_ref().map(|it| it.source.as_str()))
@@ -121,9 +134,17 @@ pub async fn advance(
             .bind(to.detail.as_deref())
             .bind(from.position)
             .bind(from.epoch)
-            .execute(conn)
+            .execute(&mut *conn)
             .await?
-            .rows_affected()
+            .rows_affected();
+        if moved == 1 {
+            return Ok(());
+        }
+        sqlx::query_scalar(EPOCH).bind(name).fetch_optional(conn).await?
     });
-    if moved == 1 { Ok(()) } else { Err(MoveError::Fenced { name: name.to_owned() }) }
+    let name = name.to_owned();
+    Err(match epoch {
+        Some(newer) if from.epoch < newer => MoveError::Fenced { name },
+        _ => MoveError::Elsewhere { name },
+    })
 }

@@ -23,9 +23,11 @@ use crate::lifecycle::{Ended, Tasks};
 /// How often an instance without the lease looks for it.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
-/// What a term starts, given its epoch.
-pub type Term =
-    Arc<dyn Fn(i64) -> Pin<Box<dyn Future<Output = anyhow::Result<Tasks>> + Send>> + Send + Sync>;
+/// What a term starts, given its epoch and what it cancels when it cannot go on: it was fenced, or
+/// does not know which build of the read models answers.
+pub type Term = Arc<dyn Fn(i64, CancellationToken) -> Starting + Send + Sync>;
+/// A term that starts.
+pub type Starting = Pin<Box<dyn Future<Output = anyhow::Result<Tasks>> + Send>>;
 
 /// The task that leads, or waits to.
 pub struct Leader {
@@ -68,10 +70,11 @@ impl Leader {
     async fn lead(&self, held: Held, stop: &CancellationToken) -> anyhow::Result<()> {
         tracing::info!(epoch = held.epoch, "leading");
         self.told.leads(held.epoch);
-        let tasks = match (self.term)(held.epoch).await {
+        let over = CancellationToken::new();
+        let tasks = match (self.term)(held.epoch, over.clone()).await {
             Ok(tasks) => tasks,
-            Err(error) if is_away(&error) => {
-                tracing::warn!(%error, "the term begins when the database is back");
+            Err(error) if may_pass(&error) => {
+                tracing::warn!(%error, "the term could not begin; it is tried again");
                 self.told.leads(0);
                 return Ok(());
             }
@@ -81,6 +84,7 @@ impl Leader {
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = self.renew(&held) => tracing::warn!(epoch = held.epoch, "the lease is lost"),
+                () = over.cancelled() => tracing::warn!(epoch = held.epoch, "the term ends early"),
             }
         };
         // The process has its own second signal; a term ends when its tasks have ended.
@@ -114,11 +118,16 @@ impl Leader {
     }
 }
 
-/// The database did not answer, which is no reason for the process to end.
-fn is_away(error: &anyhow::Error) -> bool {
+/// The database did not answer, or another instance took over before this term began: neither is a
+/// reason for the process to end.
+fn may_pass(error: &anyhow::Error) -> bool {
     let run = error.downcast_ref::<RunError>();
     let open = error.downcast_ref::<OpenError>();
-    matches!(run, Some(RunError::Unavailable(_) | RunError::Log(ReadError::Unavailable(_))))
+    let passing = |it: &RunError| {
+        matches!(it, RunError::Unavailable(_) | RunError::Log(ReadError::Unavailable(_)))
+            || matches!(it, RunError::Fenced(_) | RunError::Elsewhere(_))
+    };
+    run.is_some_and(passing)
         || matches!(open, Some(OpenError::Unreachable { .. } | OpenError::Check(_)))
 }
 
@@ -133,7 +142,7 @@ mod tests {
 
     fn leader(db: &Db, holder: &str, terms: tokio::sync::mpsc::Sender<(String, i64)>) -> Leader {
         let name = holder.to_owned();
-        let term: Term = Arc::new(move |epoch| {
+        let term: Term = Arc::new(move |epoch, _| {
             let (terms, name) = (terms.clone(), name.clone());
             Box::pin(async move {
                 terms.send((name, epoch)).await?;

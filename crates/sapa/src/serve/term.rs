@@ -1,6 +1,6 @@
 //! What one term of the leader runs: the read models, the reactions and the relay, all under the
-//! epoch of the lease. Being fenced is how a term learns that it has ended; it then only waits to
-//! be asked to stop.
+//! epoch of the lease. Being fenced is how a term learns that it has ended: it then says so, and is
+//! asked to stop.
 
 use std::sync::Arc;
 
@@ -49,14 +49,14 @@ impl std::fmt::Debug for Plan {
 /// Starts a term under an epoch, again and again.
 #[must_use]
 pub fn term(plan: Plan) -> Term {
-    Arc::new(move |epoch| {
+    Arc::new(move |epoch, over| {
         let plan = plan.clone();
-        Box::pin(async move { plan.begin(epoch).await })
+        Box::pin(async move { plan.begin(epoch, over).await })
     })
 }
 
 impl Plan {
-    async fn begin(self, epoch: i64) -> anyhow::Result<Tasks> {
+    async fn begin(self, epoch: i64, over: CancellationToken) -> anyhow::Result<Tasks> {
         let config = &self.base.config;
         self.views.refresh().await?;
         let live = self.views.live();
@@ -68,11 +68,12 @@ impl Plan {
 
         let mut tasks = Tasks::new(config.shutdown_grace);
         let (views, bell) = (self.views.clone(), self.base.bell.clone());
+        let fence = over.clone();
         // A decision that was appended is waited for in the read models, so they stop after it.
         tasks.found(Task::Views, |stop| async move {
             match keeper::keep_up(runner, views, bell, stop.clone()).await {
                 Err(RunError::Fenced(name)) => {
-                    fenced(&name, &stop).await;
+                    fenced(&name, &fence, &stop).await;
                     Ok(())
                 }
                 ended => Ok(ended?),
@@ -93,7 +94,7 @@ impl Plan {
                 match relay.run(epoch, stop.clone()).await {
                     relay::Ended::Asked => Ok(()),
                     relay::Ended::Fenced => {
-                        fenced(relay::CHECKPOINT, &stop).await;
+                        fenced(relay::CHECKPOINT, &over, &stop).await;
                         Ok(())
                     }
                     // Recording goes on; what leaves waits for a person.
@@ -122,8 +123,10 @@ impl Plan {
     }
 }
 
-/// Another instance has taken over: nothing is left to do but to be asked to stop.
-async fn fenced(name: &str, stop: &CancellationToken) {
+/// Another instance has taken over: the term is over, and its tasks are asked to stop. Should the
+/// lease say otherwise, the next term begins with it.
+async fn fenced(name: &str, over: &CancellationToken, stop: &CancellationToken) {
     tracing::warn!(checkpoint = name, "fenced: another instance leads");
+    over.cancel();
     stop.cancelled().await;
 }
