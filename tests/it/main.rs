@@ -19,6 +19,7 @@ mod ingest;
 mod live_stream;
 
 mod program;
+mod projection_management;
 mod projections;
 mod survival;
 mod survival_checks;

@@ -94,7 +94,7 @@ fn instance(broker: &Broker, database: Option<&str>) -> Program {
 }
 
 /// A cluster that writes to the disk, as the program asks for, and a database in it.
-async fn cluster() -> (Cluster, String) {
+pub async fn cluster() -> (Cluster, String) {
     let options = ClusterOptions { fsync: true, guard: guard_program(), ..Default::default() };
     let programs = postgres::locate(true).unwrap_or_else(|error| panic!("{error}"));
     let cluster = Cluster::start(programs, options).await.unwrap();
@@ -307,6 +307,8 @@ async fn commits_that_fail_because_the_database_is_away_turn_no_order_round() {
         () = kill_database(&mut cluster, of_database) => {}
         () = program.gives_up() => panic!("it ended with the database: {}", program.said()),
     }
+    // What is sent once the database stays is recorded, folded and sent on as ever.
+    sleep(CALM).await;
     let notes = load.stop().await;
     let log = Log::open(&place, 2, Uuid::from_u128(1)).await.unwrap();
     settled(&place, &log, &context).await;

@@ -5,6 +5,7 @@
 
 use std::future::ready;
 
+use events::id::Tenant;
 use events::problem::{Code, Problem};
 use futures_util::future::BoxFuture;
 
@@ -64,21 +65,98 @@ impl Sample {
     }
 }
 
+/// What can be done with the read models.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Build them anew beside the live ones, and compare.
+    Rebuild,
+    /// Let the new build answer.
+    Swap,
+    /// Let the build before answer again.
+    Rollback,
+    /// Delete every build but the live one.
+    Retire,
+    /// Stop folding.
+    Pause,
+    /// Go on folding.
+    Resume,
+    /// Fold the log again, compare, and throw it away.
+    Verify,
+}
+
+impl Action {
+    /// All of them, in the order of the documents.
+    pub const ALL: [Self; 7] = [
+        Self::Rebuild,
+        Self::Swap,
+        Self::Rollback,
+        Self::Retire,
+        Self::Pause,
+        Self::Resume,
+        Self::Verify,
+    ];
+
+    /// The word on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Rebuild => "rebuild",
+            Self::Swap => "swap",
+            Self::Rollback => "rollback",
+            Self::Retire => "retire",
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Verify => "verify",
+        }
+    }
+}
+
+/// What can be done with a customer who is parked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unpark {
+    /// Try the event again.
+    Retry,
+    /// Give the event up.
+    Skip,
+}
+
 /// The rest of the process, as the faces see it.
 pub trait Surroundings: Send + Sync + std::fmt::Debug {
     /// Parts that the faces cannot look at themselves: NATS, ingest, relay, leases.
     fn checks(&self) -> Vec<Check>;
     /// What those parts count.
     fn samples(&self) -> Vec<Sample>;
-    /// Acts on the read models: `rebuild`, `swap`, `rollback`, `retire`, `pause`, `resume` or
-    /// `verify`. Refuses where nothing here looks after them.
-    fn project(&self, action: &'static str) -> BoxFuture<'_, Result<(), Box<Problem>>> {
-        Box::pin(ready(Err(Box::new(Problem::new(
-            Code::Unavailable,
-            format!("This process does not look after the read models; {action} is not done here."),
-            format!("Proses ini tidak mengurus model baca; {action} tidak dilakukan di sini."),
-        )))))
+    /// Acts on the read models, or begins to. Refuses where nothing here looks after them.
+    fn project(&self, action: Action) -> BoxFuture<'_, Result<(), Box<Problem>>> {
+        let _ = action;
+        Box::pin(ready(Err(not_here())))
     }
+
+    /// Tries a parked customer of a tenant again, or gives up the event; `false` if there is none of
+    /// that name. Refuses where nothing here looks after the read models.
+    fn unpark<'a>(
+        &'a self,
+        tenant: &'a Tenant,
+        customer: &'a str,
+        how: Unpark,
+    ) -> BoxFuture<'a, Result<bool, Box<Problem>>> {
+        let _ = (tenant, customer, how);
+        Box::pin(ready(Err(not_here())))
+    }
+}
+
+fn not_here() -> Box<Problem> {
+    Box::new(
+        Problem::new(
+            Code::Unavailable,
+            "This process does not look after the read models.",
+            "Proses ini tidak mengurus model baca.",
+        )
+        .hint(
+            "Ask an instance that has the role `project`.",
+            "Minta ke instans yang memiliki peran `project`.",
+        ),
+    )
 }
 
 /// A process of nothing but faces.

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use store::Bell;
-use store::error::ReadError;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -40,13 +39,9 @@ pub async fn keep_up(
                 continue;
             }
             Ok(progress) => views.bell().ring(progress.position),
-            Err(RunError::Unavailable(error) | RunError::Log(ReadError::Unavailable(error))) => {
-                tracing::warn!(error = %error, "the read models wait for the database");
-                tokio::time::sleep(RETRY_AFTER).await;
-                continue;
-            }
-            Err(error @ RunError::Elsewhere(_)) => {
+            Err(error) if error.may_pass() => {
                 tracing::warn!(%error, "the read models go on from what is stored");
+                tokio::time::sleep(RETRY_AFTER).await;
                 continue;
             }
             Err(error) => return Err(error),

@@ -8,7 +8,9 @@
 pub mod agenda;
 pub mod alerts;
 pub mod card;
+pub mod compare;
 pub mod dossier;
+mod dossiers;
 pub mod entry;
 pub mod keeper;
 pub mod loyalty;
@@ -18,9 +20,14 @@ pub mod policies;
 pub mod promises;
 pub mod rebuild;
 mod rows;
+mod run_error;
 pub mod runner;
 pub mod timeline;
+mod unpark;
+pub mod upkeep;
 pub mod views;
+mod voids;
+mod work;
 
 pub use dossier::{Dossier, Holder};
 pub use entry::Entry;

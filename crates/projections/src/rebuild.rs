@@ -1,24 +1,29 @@
-//! A new build of all read models beside the one that answers: fold, verify, swap.
+//! A new build of all read models beside the one that answers: fold, compare, take over.
 //!
-//! The new generation reads the log from the beginning while the live one goes on. When it has
-//! caught up, both are compared at one position, table by table, and the new one takes over in one
-//! step. The old one is kept until the next rebuild, so that going back is possible.
+//! The new generation reads the log from the beginning while the live one goes on, which is held up
+//! only for the last page of a take-over. Both are compared at one position, table by table. The one
+//! that answered before is kept until the next take-over, so that going back is possible. A build
+//! that differs, or was not finished, never answers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
-use sha2::{Digest, Sha256};
-use store::db::Tx;
 use store::error::{OpenError, ReadError};
-use store::{Db, Log, generations, on_tx};
+use store::{Db, generations};
 use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
 
+use crate::compare::difference;
+pub use crate::compare::{hashes, hashes_in};
 use crate::parked;
 use crate::runner::{RunError, Runner};
 use crate::views::Views;
 
 /// Events of one page of a rebuild.
 pub const PAGE_EVENTS_MAX: usize = 4_000;
+/// Pause after the database did not answer.
+const RETRY_AFTER: Duration = Duration::from_millis(500);
 
 /// How far a rebuild has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +32,15 @@ pub struct Progress {
     pub position: i64,
     /// Head of the log.
     pub target: i64,
+}
+
+/// What a comparison with the live build found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compared {
+    /// At which position both stood.
+    pub position: i64,
+    /// The first table in which they differ.
+    pub differs_in: Option<&'static str>,
 }
 
 /// Why a rebuild stopped.
@@ -44,6 +58,9 @@ pub enum RebuildError {
     /// It could not be read.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// It was asked to stop.
+    #[error("it was stopped before its end")]
+    Stopped,
     /// The new build differs from the live one; it is kept for inspection and not swapped in.
     #[error("generation {generation} differs from the live one in {table} at position {position}")]
     Differs {
@@ -56,164 +73,179 @@ pub enum RebuildError {
     },
 }
 
+/// A build that does not answer, and its runner.
+#[derive(Debug)]
+pub struct Build {
+    generation: i64,
+    runner: Runner,
+    /// What the runner remembers is what is stored.
+    is_known: bool,
+}
+
+impl Build {
+    /// Begins a new one under the leader's epoch, and throws away what earlier ones left unfinished.
+    pub async fn begin(views: &Views, epoch: i64, now: Timestamp) -> Result<Self, RebuildError> {
+        let db = views.log().db();
+        let all = generations::list(db).await?;
+        for it in all.iter().filter(|it| it.state == "building" || it.state == "failed") {
+            generations::forget(db, views.place(), it.generation).await?;
+        }
+        let generation = all.last().map_or(0, |it| it.generation) + 1;
+        generations::add(db, generation, "building", now).await?;
+        let mut build = Self::open(views, generation, epoch).await?;
+        let mut tx = build.runner.db().begin_write().await?;
+        for it in skipped(&views.live().db).await? {
+            parked::carry(&mut tx, &it).await?;
+        }
+        tx.commit().await?;
+        build.runner.reload().await?;
+        Ok(build)
+    }
+
+    /// Takes one up that stands beside the live one: to go on with it, or to go back to it.
+    pub async fn open(views: &Views, generation: i64, epoch: i64) -> Result<Self, RebuildError> {
+        let opened = views.open_generation(generation).await?;
+        let runner = Runner::open(views.log().clone(), opened.db, generation, epoch).await?;
+        Ok(Self { generation, runner: runner.with_page(PAGE_EVENTS_MAX), is_known: true })
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn generation(&self) -> i64 {
+        self.generation
+    }
+
+    /// Folds up to where the live build is, and never past it. A database that is away is waited
+    /// for; [`RebuildError::Stopped`] if it is asked to stop.
+    pub async fn follow(
+        &mut self,
+        views: &Views,
+        stop: &CancellationToken,
+        mut report: impl FnMut(Progress) + Send,
+    ) -> Result<(), RebuildError> {
+        loop {
+            if stop.is_cancelled() {
+                return Err(RebuildError::Stopped);
+            }
+            match self.page(views).await {
+                Ok((progress, true)) => report(progress),
+                Ok((progress, false)) => {
+                    report(progress);
+                    return Ok(());
+                }
+                Err(error) if error.may_pass() => {
+                    tracing::warn!(%error, "the rebuild waits for the database");
+                    self.is_known = false;
+                    tokio::time::sleep(RETRY_AFTER).await;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// One page; `false` if there was none left.
+    async fn page(&mut self, views: &Views) -> Result<(Progress, bool), RunError> {
+        if !self.is_known {
+            self.runner.reload().await?;
+            self.is_known = true;
+        }
+        let end = views.position().await?;
+        let done = self.runner.step_to(end).await?;
+        let target = views.log().head().await?;
+        Ok((Progress { position: done.position, target }, done.position < end))
+    }
+
+    /// Compares it with the live build, both at the position of one snapshot of that. Nothing waits
+    /// for it meanwhile.
+    pub async fn compare(&mut self, views: &Views) -> Result<Compared, RebuildError> {
+        let mut snapshot = views.snapshot().await?;
+        let position = snapshot.position;
+        while self.runner.step_to(position).await?.events != 0 {}
+        let live = hashes_in(&mut snapshot.tx).await?;
+        snapshot.tx.rollback().await?;
+        let own = hashes(&self.runner).await?;
+        Ok(Compared { position, differs_in: difference(live, own) })
+    }
+
+    /// Lets it answer in the place of the live one, whose runner is `live`: the keeper goes on with
+    /// this one. After an error it is not known which of them answers.
+    pub async fn take_over(
+        mut self,
+        views: &Views,
+        live: &Arc<Mutex<Runner>>,
+    ) -> Result<i64, RebuildError> {
+        let log = views.log();
+        catch_up(&mut self.runner).await?;
+        let mut current = live.lock().await;
+        catch_up(&mut self.runner).await?;
+        for it in skipped(current.db()).await? {
+            // What an operator gave up since it was built stays given up; the rest is untouched.
+            if self.runner.is_parked_at(&it.tenant, &it.holder, it.position) {
+                self.runner.skip(&it.tenant, &it.holder).await?;
+            }
+        }
+        let all = generations::list(log.db()).await?;
+        generations::swap(log.db(), self.generation).await?;
+        let page = current.page_events_max();
+        *current = self.runner.with_page(page);
+        views.refresh().await?;
+        views.bell().ring(current.position());
+        drop(current);
+        for it in all.iter().filter(|it| it.state == "previous" && it.generation != self.generation)
+        {
+            // Nobody can go back to it any more. What cannot be deleted now only takes up room.
+            if let Err(error) = generations::forget(log.db(), views.place(), it.generation).await {
+                tracing::warn!(generation = it.generation, %error, "an old build could not be deleted");
+            }
+        }
+        Ok(self.generation)
+    }
+}
+
 /// Builds a new generation, and swaps it in if it agrees with the live one.
 ///
-/// `live` is the runner of the leader: it is held only for the last page and the comparison.
+/// `live` is the runner of the leader: it is held only for the last page.
 pub async fn rebuild(
     views: &Views,
     live: &Arc<Mutex<Runner>>,
     epoch: i64,
     now: Timestamp,
-    mut report: impl FnMut(Progress) + Send,
+    report: impl FnMut(Progress) + Send,
 ) -> Result<i64, RebuildError> {
-    let log = views.log().clone();
-    let newest = generations::list(log.db()).await?.last().map_or(0, |it| it.generation);
-    let generation = newest + 1;
-    generations::add(log.db(), generation, "building", now).await?;
-    let opened = views.open_generation(generation).await?;
-    carry_skipped(live.lock().await.db(), &opened.db).await?;
-    let mut runner = Runner::open(log.clone(), opened.db.clone(), generation, epoch)
-        .await?
-        .with_page(PAGE_EVENTS_MAX);
-    loop {
-        let progress = runner.step().await?;
-        let target = log.head().await?;
-        report(Progress { position: progress.position, target });
-        if progress.events < PAGE_EVENTS_MAX {
-            break;
-        }
-    }
-    let mut current = live.lock().await;
-    catch_up(&mut current).await?;
-    catch_up(&mut runner).await?;
-    if let Some(table) = difference(&current, &runner).await? {
-        generations::mark(log.db(), generation, "failed").await?;
-        let position = runner.position();
+    let mut build = Build::begin(views, epoch, now).await?;
+    build.follow(views, &CancellationToken::new(), report).await?;
+    let Compared { position, differs_in } = build.compare(views).await?;
+    let generation = build.generation;
+    if let Some(table) = differs_in {
+        generations::mark(views.log().db(), generation, "failed").await?;
         return Err(RebuildError::Differs { generation, table, position });
     }
-    generations::swap(log.db(), generation).await?;
-    *current = runner;
-    views.refresh().await?;
-    Ok(generation)
+    build.take_over(views, live).await
 }
 
-/// What an operator gave up stays given up in a new build.
-async fn carry_skipped(from: &Db, to: &Db) -> Result<(), RebuildError> {
-    let mut tx = from.begin_write().await?;
+/// Swaps the previous build back in, brought up to the head; `None` if there is none.
+pub async fn rollback(
+    views: &Views,
+    live: &Arc<Mutex<Runner>>,
+    epoch: i64,
+) -> Result<Option<i64>, RebuildError> {
+    let all = generations::list(views.log().db()).await?;
+    let Some(previous) = all.into_iter().rfind(|it| it.state == "previous") else {
+        return Ok(None);
+    };
+    let build = Build::open(views, previous.generation, epoch).await?;
+    build.take_over(views, live).await.map(Some)
+}
+
+/// The events that operators gave up in a build.
+async fn skipped(db: &Db) -> Result<Vec<parked::Parked>, RebuildError> {
+    let mut tx = db.begin_write().await?;
     let stored = parked::load(&mut tx).await?;
     tx.rollback().await?;
-    let mut tx = to.begin_write().await?;
-    for it in stored.iter().filter(|it| it.skipped) {
-        parked::carry(&mut tx, it).await?;
-    }
-    tx.commit().await?;
-    Ok(())
+    Ok(stored.into_iter().filter(|it| it.skipped).collect())
 }
 
 async fn catch_up(runner: &mut Runner) -> Result<(), RunError> {
     while runner.step().await?.events != 0 {}
     Ok(())
-}
-
-/// The tables of the read models, each with its rows in the order of their keys as one text.
-const TABLES: [(&str, &str); 12] = [
-    (
-        "dossiers",
-        "SELECT holder || '|' || tenant || '|' || dossier FROM dossiers ORDER BY holder, tenant",
-    ),
-    (
-        "agenda",
-        "SELECT holder || '|' || tenant || '|' || queue || '|' || CAST(act_at AS TEXT) || '|' || team FROM agenda ORDER BY holder, queue, tenant",
-    ),
-    (
-        "voids",
-        "SELECT event_id || '|' || source || '|' || tenant || '|' || by_event_id || '|' || by_source FROM voids ORDER BY event_id, source, tenant, position",
-    ),
-    (
-        "policies",
-        "SELECT name || '|' || tenant || '|' || CAST(version AS TEXT) || '|' || body || '|' || CAST(active AS TEXT) FROM policies ORDER BY position, tenant",
-    ),
-    (
-        "clocks",
-        "SELECT holder || '|' || tenant || '|' || clock || '|' || tier || '|' || coalesce(owner, '') || '|' || coalesce(team, '') || '|' || CAST(days AS TEXT) || first || last || CAST(rhythm_days AS TEXT) || CAST(warn_at AS TEXT) || CAST(due_at AS TEXT) || coalesce(CAST(suspended_until AS TEXT), '') || CAST(effective_due_at AS TEXT) || CAST(muted AS TEXT) || CAST(resting AS TEXT) || because FROM clocks ORDER BY holder, clock, tenant",
-    ),
-    (
-        "obligations",
-        "SELECT holder || '|' || tenant || '|' || obligation || '|' || opened_by || CAST(opened_at AS TEXT) || coalesce(about, '') || coalesce(CAST(due_at AS TEXT), '') || coalesce(CAST(warn_at AS TEXT), '') || CAST(paused AS TEXT) || coalesce(covered_by, '') || coalesce(owner, '') || coalesce(closed_by, '') FROM obligations ORDER BY holder, opened_by, obligation, tenant",
-    ),
-    (
-        "alerts",
-        "SELECT alert || '|' || tenant || '|' || holder || '|' || status || CAST(fair_at AS TEXT) || body FROM alerts ORDER BY alert, tenant",
-    ),
-    ("timeline", timeline_text()),
-    ("cards", cards_text()),
-    ("identifiers", identifiers_text()),
-    ("loyalty", loyalty_text()),
-    ("promises", promises_text()),
-];
-
-const fn timeline_text() -> &'static str {
-    crate::timeline::table::AS_TEXT
-}
-
-const fn cards_text() -> &'static str {
-    crate::card::table::AS_TEXT
-}
-
-const fn identifiers_text() -> &'static str {
-    crate::card::table::IDENTIFIERS_AS_TEXT
-}
-
-const fn loyalty_text() -> &'static str {
-    crate::loyalty::table::AS_TEXT
-}
-
-const fn promises_text() -> &'static str {
-    crate::promises::table::AS_TEXT
-}
-
-/// The first table in which two builds differ.
-async fn difference(one: &Runner, other: &Runner) -> Result<Option<&'static str>, ReadError> {
-    let (one, other) = (hashes(one).await?, hashes(other).await?);
-    let pairs = one.into_iter().zip(other);
-    Ok(pairs.filter(|(a, b)| a != b).map(|((table, _, _), _)| table).next())
-}
-
-/// Rows and SHA-256 of every table of a build.
-pub async fn hashes(runner: &Runner) -> Result<Vec<(&'static str, i64, String)>, ReadError> {
-    let mut tx = runner.db().begin_write().await?;
-    let hashes = hashes_in(&mut tx).await;
-    tx.rollback().await?;
-    hashes
-}
-
-/// The same inside a transaction.
-pub async fn hashes_in(tx: &mut Tx) -> Result<Vec<(&'static str, i64, String)>, ReadError> {
-    use futures_util::TryStreamExt as _;
-    let mut hashes = Vec::with_capacity(TABLES.len());
-    for (table, text) in TABLES {
-        let mut hash = Sha256::new();
-        let mut rows = 0;
-        on_tx!(tx, conn => {
-            let mut found = sqlx::query_scalar::<_, String>(text).fetch(conn);
-            while let Some(row) = found.try_next().await? {
-                hash.update(row.as_bytes());
-                hash.update(b"\n");
-                rows += 1;
-            }
-        });
-        let hex = data_encoding::HEXLOWER.encode(&hash.finalize());
-        hashes.push((table, rows, hex));
-    }
-    Ok(hashes)
-}
-
-/// Swaps the previous build back in; `None` if there is none.
-pub async fn rollback(log: &Log) -> Result<Option<i64>, RebuildError> {
-    let all = generations::list(log.db()).await?;
-    let Some(previous) = all.into_iter().rfind(|it| it.state == "previous") else {
-        return Ok(None);
-    };
-    generations::swap(log.db(), previous.generation).await?;
-    Ok(Some(previous.generation))
 }

@@ -8,32 +8,31 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use events::calendar::Calendar;
 use events::envelope::Recorded;
 use events::fact::Fact;
 use events::id::{CustomerId, EventRef, Tenant};
-use events::policy::Policies;
 use jiff::Timestamp;
-use sqlx::QueryBuilder;
-use store::checkpoint::{self, Checkpoint, MoveError};
+use store::checkpoint::{self, Checkpoint};
 use store::db::{Family, Step};
 use store::error::ReadError;
-use store::sql::ROWS_PER_STATEMENT_MAX;
-use store::{Db, Log, Tx, on_tx, step};
+use store::{Db, Log, Tx, step};
 
-use crate::agenda;
 use crate::dossier::{Dossier, Holder};
-use crate::entry::Entry;
+use crate::dossiers::{holders_after, upsert_dossiers};
 use crate::policies::{Book, Rules, table as policy_table};
 use crate::rows::Key;
-use crate::{alerts, card, loyalty, neglect, parked, promises, timeline};
+use crate::unpark::Decoded;
+use crate::voids::{any_voids, effective_voids, insert_void};
+use crate::work::Work;
+use crate::{agenda, alerts, card, loyalty, neglect, parked, promises, timeline};
+
+pub use crate::dossiers::load_dossiers;
+pub use crate::run_error::RunError;
 
 /// Name of the checkpoint of the read models.
 pub const CHECKPOINT: &str = "views";
 /// Events of one page.
 pub const PAGE_EVENTS_MAX: usize = 1_000;
-/// Dossiers in memory at once while everybody's rows are made anew.
-pub const SWEEP_HOLDERS_MAX: usize = 500;
 
 /// The tables of the read models.
 pub const VIEWS_STEPS: &[Step] = &[
@@ -45,41 +44,6 @@ pub const VIEWS_STEPS: &[Step] = &[
     step!(106, "0106_views_promises"),
     step!(107, "0107_views_alerts"),
 ];
-
-/// Why the runner stopped.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// Another instance runs the read models now.
-    #[error("fenced: {0}")]
-    Fenced(String),
-    /// The read models do not stand where the runner left them: [`Runner::reload`], and go on.
-    #[error("the database no longer holds the last commits under {0}")]
-    Elsewhere(String),
-    /// The database could not be asked; try again.
-    #[error("the database is unavailable: {0}")]
-    Unavailable(#[from] sqlx::Error),
-    /// The log could not be read.
-    #[error("the log cannot be read: {0}")]
-    Log(#[from] ReadError),
-    /// The log is shorter than the read models, or another event stands where they left off.
-    #[error(
-        "log rollback: the read models stand at {position}, where the log holds another event. Run `sapa recover`."
-    )]
-    Rollback {
-        /// Where the read models stand.
-        position: i64,
-    },
-}
-
-impl From<MoveError> for RunError {
-    fn from(error: MoveError) -> Self {
-        match error {
-            MoveError::Fenced { name } => Self::Fenced(name),
-            MoveError::Elsewhere { name } => Self::Elsewhere(name),
-            MoveError::Unavailable(error) => Self::Unavailable(error),
-        }
-    }
-}
 
 /// How far one step came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,13 +57,13 @@ pub struct Progress {
 /// Folds the log into one generation of read models.
 #[derive(Debug)]
 pub struct Runner {
-    log: Log,
-    db: Db,
+    pub(crate) log: Log,
+    pub(crate) db: Db,
     book: Book,
-    parked: HashMap<Key, Option<i64>>,
-    skipped: HashSet<(Tenant, i64)>,
+    pub(crate) parked: HashMap<Key, Option<i64>>,
+    pub(crate) skipped: HashSet<(Tenant, i64)>,
     has_voids: bool,
-    at: Checkpoint,
+    pub(crate) at: Checkpoint,
     page_events_max: usize,
 }
 
@@ -162,6 +126,18 @@ impl Runner {
         self.at.position
     }
 
+    /// How many events a page of its may have.
+    #[must_use]
+    pub fn page_events_max(&self) -> usize {
+        self.page_events_max
+    }
+
+    /// Whether a customer waits at the event of a position.
+    #[must_use]
+    pub fn is_parked_at(&self, tenant: &Tenant, holder: &Holder, position: i64) -> bool {
+        self.parked.get(&(tenant.clone(), holder.clone())) == Some(&Some(position))
+    }
+
     /// Its policies.
     #[must_use]
     pub fn book(&self) -> &Book {
@@ -186,7 +162,7 @@ impl Runner {
         Err(RunError::Rollback { position: self.at.position })
     }
 
-    fn remember_parked(&mut self, stored: Vec<parked::Parked>) {
+    pub(crate) fn remember_parked(&mut self, stored: Vec<parked::Parked>) {
         self.parked.clear();
         self.skipped.clear();
         for it in stored {
@@ -200,7 +176,13 @@ impl Runner {
 
     /// Folds one page, if there is one.
     pub async fn step(&mut self) -> Result<Progress, RunError> {
-        let page = self.log.read_after(self.at.position, self.page_events_max).await?;
+        self.step_to(i64::MAX).await
+    }
+
+    /// The same, and not past a position.
+    pub async fn step_to(&mut self, end: i64) -> Result<Progress, RunError> {
+        let left = usize::try_from(end.saturating_sub(self.at.position)).unwrap_or(0);
+        let page = self.log.read_after(self.at.position, left.min(self.page_events_max)).await?;
         let Some(last) = page.last() else {
             return Ok(Progress { position: self.at.position, events: 0 });
         };
@@ -330,41 +312,6 @@ impl Runner {
         Ok(events.len())
     }
 
-    /// The fact, if it can be folded now.
-    async fn decode(&self, tx: &mut Tx, event: &Recorded) -> Result<Decoded, RunError> {
-        if self.skipped.contains(&(event.tenant.clone(), event.position)) {
-            return Ok(Decoded::Waits);
-        }
-        let holder = Holder::of(event);
-        let key = holder.map(|it| (event.tenant.clone(), it));
-        if let Some((tenant, holder)) = &key
-            && self.parked.contains_key(&(tenant.clone(), holder.clone()))
-        {
-            parked::wait(tx, tenant, holder, 1).await?;
-            return Ok(Decoded::Waits);
-        }
-        Ok(match event.fact() {
-            Ok(fact) => Decoded::Fact(Box::new(fact)),
-            // serde's sentence may quote a value: only its place is kept.
-            Err(error) => Decoded::Broken(format!(
-                "{} does not decode at column {}",
-                event.kind,
-                error.column()
-            )),
-        })
-    }
-
-    /// Parks whoever an event is about that cannot be folded.
-    async fn park(&mut self, tx: &mut Tx, event: &Recorded, error: &str) -> Result<(), RunError> {
-        tracing::error!(event.position = event.position, %error, "customer parked");
-        if let Some(holder) = Holder::of(event) {
-            let (position, at) = (event.position, event.recorded_at);
-            parked::park(tx, &event.tenant, &holder, position, error, at).await?;
-            self.parked.insert((event.tenant.clone(), holder), Some(position));
-        }
-        Ok(())
-    }
-
     /// Remembers what takes what back; the customers of what was taken back are folded anew.
     async fn note_voids(
         &mut self,
@@ -413,7 +360,7 @@ impl Runner {
     }
 
     /// Folds customers anew out of the log, up to the end of the segment.
-    async fn refold(
+    pub(crate) async fn refold(
         &mut self,
         tx: &mut Tx,
         work: &mut Work,
@@ -472,7 +419,7 @@ impl Runner {
     }
 
     /// Writes everything that a segment changed.
-    async fn write(&self, tx: &mut Tx, work: &Work) -> Result<(), RunError> {
+    pub(crate) async fn write(&self, tx: &mut Tx, work: &Work) -> Result<(), RunError> {
         let touched: Vec<(&Key, &Dossier, Rules<'_>)> = work
             .touched
             .iter()
@@ -516,348 +463,4 @@ impl Runner {
         promises::table::write(tx, &known, &touched).await?;
         Ok(())
     }
-
-    /// Tries a parked customer again; `false` if it was not parked.
-    pub async fn retry(&mut self, tenant: &Tenant, holder: &Holder) -> Result<bool, RunError> {
-        self.unpark(tenant, holder, false).await
-    }
-
-    /// Gives up the event that a customer is parked at; `false` if it was not parked.
-    pub async fn skip(&mut self, tenant: &Tenant, holder: &Holder) -> Result<bool, RunError> {
-        self.unpark(tenant, holder, true).await
-    }
-
-    async fn unpark(
-        &mut self,
-        tenant: &Tenant,
-        holder: &Holder,
-        skip: bool,
-    ) -> Result<bool, RunError> {
-        let key = (tenant.clone(), holder.clone());
-        if !self.parked.contains_key(&key) {
-            return Ok(false);
-        }
-        let mut tx = self.db.begin_write().await?;
-        if skip {
-            parked::skip(&mut tx, tenant, holder).await?;
-            let stored = parked::load(&mut tx).await?;
-            self.remember_parked(stored);
-        }
-        let facts = self.facts_of(tenant, holder).await?;
-        let broken = facts.iter().find_map(|it| Some((it, it.fact().err()?)));
-        let end = match &broken {
-            Some((event, _)) => event.position - 1,
-            None => self.at.position,
-        };
-        if broken.is_none() && !skip {
-            parked::release(&mut tx, tenant, holder).await?;
-            self.parked.remove(&key);
-        }
-        // Tried again in vain, the rows stay as they were.
-        if skip || broken.is_none() {
-            let mut work = Work::default();
-            work.known.insert(key.clone());
-            work.dirty.insert(key);
-            let last = self.log.read_after(end - 1, 1).await?;
-            self.refold(&mut tx, &mut work, &last).await?;
-            self.write(&mut tx, &work).await?;
-        }
-        if let Some((event, error)) = broken {
-            let error = format!("{} does not decode at column {}", event.kind, error.column());
-            self.park(&mut tx, event, &error).await?;
-            if skip {
-                let behind = facts.iter().filter(|it| event.position < it.position).count();
-                let behind = i64::try_from(behind).unwrap_or(i64::MAX);
-                parked::wait(&mut tx, tenant, holder, behind).await?;
-            }
-        }
-        tx.commit().await?;
-        Ok(true)
-    }
-
-    /// What is recorded about a customer up to here, by position, without what was given up.
-    async fn facts_of(&self, tenant: &Tenant, holder: &Holder) -> Result<Vec<Recorded>, RunError> {
-        let Some(customer) = holder.as_customer() else { return Ok(Vec::new()) };
-        let mut facts = self.log.read_customers(tenant, &[&customer], self.at.position).await?;
-        facts.retain(|it| !self.skipped.contains(&(tenant.clone(), it.position)));
-        facts.sort_by_key(|it| it.position);
-        Ok(facts)
-    }
-}
-
-/// What can be done with an event now.
-enum Decoded {
-    /// It is folded.
-    Fact(Box<Fact>),
-    /// It was given up, or its customer is parked.
-    Waits,
-    /// It does not decode, and why.
-    Broken(String),
-}
-
-/// What one segment changes, in memory.
-#[derive(Default)]
-struct Work {
-    dossiers: HashMap<Key, Dossier>,
-    /// Holders that have rows already.
-    known: BTreeSet<Key>,
-    touched: BTreeSet<Key>,
-    /// To be folded anew.
-    dirty: BTreeSet<Key>,
-    timeline: Vec<timeline::fold::Row>,
-}
-
-impl Work {
-    /// Folds one fact of one holder, if it comes in order; otherwise marks the holder.
-    fn fold(
-        &mut self,
-        key: &Key,
-        event: &Recorded,
-        fact: &Fact,
-        voided_by: Option<&EventRef>,
-        policies: &Policies,
-    ) {
-        let dossier = self.dossiers.entry(key.clone()).or_default();
-        let ordered = key.1.as_customer().is_none() || dossier.is_in_order(event);
-        if !ordered {
-            self.dirty.insert(key.clone());
-            return;
-        }
-        let entry = Entry { event, fact, day: policies.calendar.local_date(event.occurred_at) };
-        if key.1.as_customer().is_some() {
-            let row = timeline::fold::row(
-                &dossier.timeline,
-                &key.1,
-                &entry,
-                policies,
-                false,
-                voided_by.cloned(),
-            );
-            self.timeline.push(row);
-        }
-        if voided_by.is_none() {
-            dossier.apply(&entry);
-        }
-        self.touched.insert(key.clone());
-    }
-
-    /// Folds a customer from nothing.
-    fn start_over(
-        &mut self,
-        key: &Key,
-        mut facts: Vec<&Recorded>,
-        voided: &HashMap<EventRef, EventRef>,
-        policies: &Policies,
-    ) {
-        facts.sort_by_key(|it| (it.occurred_at, it.position));
-        let calendar: &Calendar = &policies.calendar;
-        let mut dossier = Dossier::default();
-        let mut rows = Vec::with_capacity(facts.len());
-        // Out of order: something that happened later was recorded before.
-        let mut least = i64::MAX;
-        let mut overtaken: Vec<bool> = facts
-            .iter()
-            .rev()
-            .map(|it| {
-                let overtaken = least < it.position;
-                // What was taken back overtakes nothing, as when it is folded one by one.
-                if !voided.contains_key(&it.reference()) {
-                    least = least.min(it.position);
-                }
-                overtaken
-            })
-            .collect();
-        overtaken.reverse();
-        for (event, out_of_order) in facts.into_iter().zip(overtaken) {
-            let Ok(fact) = event.fact() else { continue };
-            let voided_by = voided.get(&event.reference());
-            let entry = Entry { event, fact: &fact, day: calendar.local_date(event.occurred_at) };
-            rows.push(timeline::fold::row(
-                &dossier.timeline,
-                &key.1,
-                &entry,
-                policies,
-                out_of_order,
-                voided_by.cloned(),
-            ));
-            if voided_by.is_none() {
-                dossier.apply(&entry);
-            }
-        }
-        // The rows of this segment, if any were made before the holder was marked, are in here too.
-        let own = key.1.clone();
-        self.timeline.retain(|it| it.holder != own || it.tenant != key.0);
-        self.timeline.extend(rows);
-        self.dossiers.insert(key.clone(), dossier);
-        self.touched.insert(key.clone());
-    }
-}
-
-const LOAD_HEAD: &str = "SELECT holder, tenant, dossier FROM dossiers WHERE (holder, tenant) IN (";
-
-/// The dossiers of some holders; who has none is left out.
-pub async fn load_dossiers(
-    tx: &mut Tx,
-    keys: &BTreeSet<Key>,
-) -> Result<HashMap<Key, Dossier>, ReadError> {
-    let keys: Vec<&Key> = keys.iter().collect();
-    let mut found = HashMap::new();
-    for chunk in keys.chunks(ROWS_PER_STATEMENT_MAX) {
-        let stored: Vec<(String, String, String)> = on_tx!(tx, conn => {
-            let mut query = QueryBuilder::new(LOAD_HEAD);
-            query.push_values(chunk, |mut row, (tenant, holder)| {
-                row.push_bind(holder.as_str()).push_bind(tenant.as_str());
-            });
-            query.push(")");
-            query.build_query_as().persistent(false).fetch_all(conn).await?
-        });
-        for (holder, tenant, text) in stored {
-            let corrupt =
-                |column| ReadError::Corrupt { table: "dossiers", column, key: holder.clone() };
-            let dossier = serde_json::from_str(&text).map_err(|_| corrupt("dossier"))?;
-            let tenant = tenant.parse().map_err(|_| corrupt("tenant"))?;
-            found.insert((tenant, Holder::stored(&holder)), dossier);
-        }
-    }
-    Ok(found)
-}
-
-const UPSERT_HEAD: &str = "INSERT INTO dossiers (holder, tenant, dossier) ";
-const UPSERT_TAIL: &str = " ON CONFLICT (holder, tenant) DO UPDATE SET dossier = excluded.dossier";
-
-async fn upsert_dossiers(
-    tx: &mut Tx,
-    touched: &[(&Key, &Dossier, Rules<'_>)],
-) -> Result<(), sqlx::Error> {
-    for chunk in touched.chunks(ROWS_PER_STATEMENT_MAX) {
-        on_tx!(tx, conn => {
-            QueryBuilder::new(UPSERT_HEAD)
-                .push_values(chunk, |mut row, ((tenant, holder), dossier, _)| {
-                    let text = serde_json::to_string(dossier).expect("folds keep plain data");
-                    row.push_bind(holder.as_str()).push_bind(tenant.as_str()).push_bind(text);
-                })
-                .push(UPSERT_TAIL)
-                .build()
-                .persistent(false)
-                .execute(conn)
-                .await?;
-        });
-    }
-    Ok(())
-}
-
-const HOLDERS_AFTER: &str = "
-    SELECT holder
-      FROM dossiers
-     WHERE tenant = $1
-       AND holder > $2
-     ORDER BY holder
-     LIMIT $3";
-
-async fn holders_after(
-    tx: &mut Tx,
-    tenant: &Tenant,
-    after: &str,
-) -> Result<Vec<Holder>, ReadError> {
-    let limit = i64::try_from(SWEEP_HOLDERS_MAX).unwrap_or(i64::MAX);
-    let found: Vec<(String,)> = on_tx!(tx, conn => {
-        sqlx::query_as(HOLDERS_AFTER)
-            .bind(tenant.as_str())
-            .bind(after)
-            .bind(limit)
-            .fetch_all(conn)
-            .await?
-    });
-    Ok(found.into_iter().map(|(it,)| Holder::stored(&it)).collect())
-}
-
-const ANY_VOIDS: &str = "
-    SELECT count(*)
-      FROM voids";
-
-async fn any_voids(tx: &mut Tx) -> Result<bool, sqlx::Error> {
-    let count: i64 = on_tx!(tx, conn => sqlx::query_scalar(ANY_VOIDS).fetch_one(conn).await?);
-    Ok(0 < count)
-}
-
-const INSERT_VOID: &str = "
-    INSERT INTO voids (event_id, source, tenant, by_event_id, by_source, position)
-    VALUES ($1, $2, $3, $4, $5, $6)";
-
-async fn insert_void(tx: &mut Tx, by: &Recorded, target: &EventRef) -> Result<(), sqlx::Error> {
-    on_tx!(tx, conn => {
-        sqlx::query(INSERT_VOID)
-            .bind(target.id.as_str())
-            .bind(target.source.as_str())
-            .bind(by.tenant.as_str())
-            .bind(by.id.as_str())
-            .bind(by.source.as_str())
-            .bind(by.position)
-            .execute(conn)
-            .await?;
-    });
-    Ok(())
-}
-
-const VOIDS_HEAD: &str = "SELECT event_id, source, by_event_id, by_source FROM voids
-    WHERE (event_id, source, tenant) IN (";
-
-/// Chains of voids that are followed: a correction of a correction of a correction.
-const VOID_DEPTH_MAX: usize = 8;
-
-/// What is voided among some references, and by what. A void that is itself voided does nothing.
-async fn effective_voids(
-    tx: &mut Tx,
-    tenant: &Tenant,
-    references: Vec<EventRef>,
-) -> Result<HashMap<EventRef, EventRef>, ReadError> {
-    let mut known: HashMap<EventRef, Vec<EventRef>> = HashMap::new();
-    let mut ask = references.clone();
-    for _ in 0..VOID_DEPTH_MAX {
-        let mut next = Vec::new();
-        for chunk in ask.chunks(ROWS_PER_STATEMENT_MAX) {
-            let rows: Vec<(String, String, String, String)> = on_tx!(tx, conn => {
-                let mut query = QueryBuilder::new(VOIDS_HEAD);
-                query.push_values(chunk, |mut row, it| {
-                    row.push_bind(it.id.as_str())
-                        .push_bind(it.source.as_str())
-                        .push_bind(tenant.as_str());
-                });
-                query.push(") ORDER BY position");
-                query.build_query_as().persistent(false).fetch_all(conn).await?
-            });
-            for (id, source, by_id, by_source) in rows {
-                let target = reference(&source, &id)?;
-                let by = reference(&by_source, &by_id)?;
-                if !known.contains_key(&by) {
-                    next.push(by.clone());
-                }
-                known.entry(target).or_default().push(by);
-            }
-        }
-        if next.is_empty() {
-            break;
-        }
-        ask = next;
-    }
-    let voided_by = |it: &EventRef| standing(it, &known, VOID_DEPTH_MAX);
-    Ok(references.into_iter().filter_map(|it| voided_by(&it).map(|by| (it, by))).collect())
-}
-
-/// The first void of an event that stands.
-fn standing(
-    event: &EventRef,
-    known: &HashMap<EventRef, Vec<EventRef>>,
-    depth: usize,
-) -> Option<EventRef> {
-    let voids = known.get(event)?;
-    let stands = |by: &&EventRef| depth == 0 || standing(by, known, depth - 1).is_none();
-    voids.iter().find(stands).cloned()
-}
-
-fn reference(source: &str, id: &str) -> Result<EventRef, ReadError> {
-    let corrupt = || ReadError::Corrupt { table: "voids", column: "event_id", key: id.to_owned() };
-    let source = source.parse().map_err(|_| corrupt())?;
-    let id = id.parse().map_err(|_| corrupt())?;
-    Ok(EventRef { source, id })
 }

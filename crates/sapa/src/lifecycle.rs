@@ -23,6 +23,10 @@ pub enum Task {
     Leader,
     /// Keeps the read models up.
     Views,
+    /// Rebuilds and compares read models when an operator asks.
+    Rebuild,
+    /// Answers from the build that another instance swapped in.
+    Follow,
     /// Looks at due times and decides.
     Reactions,
     /// Publishes what was recorded.

@@ -9,9 +9,12 @@ pub mod leader;
 pub mod lock;
 pub mod nats;
 pub mod pipes;
+mod refusals;
 pub mod service;
 pub mod term;
 pub mod told;
+pub mod upkeep;
+pub mod work;
 
 use std::path::Path;
 

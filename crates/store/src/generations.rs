@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::db::Db;
+use crate::db::{Db, Family, Place, Tx};
 use crate::error::ReadError;
 use crate::sql::SqlTime;
 use crate::{on_db, on_tx};
@@ -37,6 +37,12 @@ const MARK_ALL: &str = "
     UPDATE generations
        SET state = $2
      WHERE state = $1";
+
+const RETIRE: &str = "
+    UPDATE generations
+       SET state = 'retired'
+     WHERE generation = $1
+       AND state <> 'live'";
 
 /// All builds, oldest first.
 pub async fn list(db: &Db) -> Result<Vec<Generation>, ReadError> {
@@ -89,4 +95,36 @@ pub async fn swap(db: &Db, generation: i64) -> Result<(), sqlx::Error> {
         sqlx::query(MARK).bind(generation).bind("live").execute(&mut *conn).await?;
     });
     tx.commit().await
+}
+
+/// Deletes a build with all its rows; nothing happens to the one that answers. Whoever still reads
+/// it is waited for, for a second, since the log waits too.
+pub async fn forget(db: &Db, place: &Place, generation: i64) -> Result<(), sqlx::Error> {
+    let mut tx = db.begin_write().await?;
+    let retired = on_tx!(&mut tx, conn => {
+        sqlx::query(RETIRE).bind(generation).execute(conn).await?.rows_affected()
+    });
+    if retired == 0 {
+        return tx.rollback().await;
+    }
+    let family = Family::Views(generation);
+    if let Tx::Postgres(tx) = &mut tx {
+        sqlx::query("SET LOCAL lock_timeout = '1s'").execute(&mut **tx).await?;
+        // A schema cannot be bound; its name is made of a number.
+        let drop = format!("DROP SCHEMA IF EXISTS {} CASCADE", family.schema());
+        sqlx::query(sqlx::AssertSqlSafe(drop)).execute(&mut **tx).await?;
+    }
+    tx.commit().await?;
+    if let Place::Folder(folder) = place {
+        for ending in ["", "-wal", "-shm"] {
+            // As `Place::open` names it. It may be gone, or never have been there.
+            match std::fs::remove_file(folder.join(format!("views-{generation}.db{ending}"))) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(sqlx::Error::Io(error));
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(())
 }

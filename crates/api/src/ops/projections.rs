@@ -1,7 +1,11 @@
-//! `projections.*`: how far the read models are, and who is set aside.
+//! `projections.*`: how far the read models are, what is done with them, and who is set aside.
+//!
+//! All of them are folded together, so what is asked of one is done with all. What is done, the
+//! leader does; here it is only asked for and told.
 
-use events::problem::Problem;
+use events::problem::{Code, Problem};
 use events::time::spell;
+use projections::upkeep::{self, About, Record, State};
 use projections::{NAMES, parked};
 use serde_json::{Value, json};
 use store::lease::LEADER;
@@ -13,11 +17,13 @@ use crate::answer::{Reply, not_found, unread};
 use crate::app::{App, Caller};
 use crate::params::Params;
 use crate::scope::Scope;
+use crate::surroundings::{Action, Unpark};
 
 const LIST: Handler = |app, caller, params| Box::pin(list(app, caller, params));
 const GET: Handler = |app, caller, params| Box::pin(get(app, caller, params));
 const PARKED: Handler = |app, caller, params| Box::pin(list_parked(app, caller, params));
 const ACT: Handler = |app, caller, params| Box::pin(act(app, caller, params));
+const UNPARK: Handler = |app, caller, params| Box::pin(unpark(app, caller, params));
 
 /// The operations of this file.
 pub const OPERATIONS: &[Operation] = &[
@@ -45,6 +51,14 @@ pub const OPERATIONS: &[Operation] = &[
         &["name", "action"],
         ACT,
     ),
+    Operation::manage(
+        "projections.unpark",
+        Method::Post,
+        "/v1/projections/{name}/parked/{customer}/{action}",
+        Scope::ProjectionManage,
+        &["name", "customer", "action"],
+        UNPARK,
+    ),
 ];
 
 /// The state of the read models: they are folded together, so all stand at one position.
@@ -53,13 +67,19 @@ async fn status(app: &App, look: &mut Look) -> Result<Value, Box<Problem>> {
     let parked = parked::load(&mut look.snapshot.tx).await.map_err(|error| unread(&error))?;
     let holder = lease::holder(app.db(), LEADER).await.map_err(|error| unread(&error))?;
     let build = |state: &str| builds.iter().rfind(|it| it.state == state);
+    let record = async |about| upkeep::load(app.db(), about).await.map_err(|error| unread(&error));
     let previous = build("previous")
         .map(|it| json!({ "generation": it.generation, "created_at": spell(it.created_at) }));
-    let rebuild = build("building").map(|it| {
-        json!({ "generation": it.generation, "state": "building", "created_at": spell(it.created_at) })
-    });
+    // A build that answers, or is gone, is none any more that is being made.
+    let is_beside = |it: &Record| {
+        let same = builds.iter().find(|build| build.generation == it.generation);
+        same.is_some_and(|it| it.state == "building" || it.state == "failed")
+    };
+    let rebuild = record(About::Rebuild).await?.filter(is_beside);
+    let verification = record(About::Verify).await?;
+    let folding = record(About::Folding).await?.map_or(State::Live, |it| it.state);
     Ok(json!({
-        "state": "live",
+        "state": folding.as_str(),
         "generation": look.snapshot.generation,
         "position": look.as_of.position,
         "head": look.as_of.head,
@@ -68,9 +88,27 @@ async fn status(app: &App, look: &mut Look) -> Result<Value, Box<Problem>> {
         "parked_customers": parked.iter().filter(|it| !it.skipped).count(),
         "holder": holder.as_ref().map(|(name, _, _)| name),
         "epoch": holder.as_ref().map(|(_, epoch, _)| epoch),
-        "rebuild": rebuild,
+        "rebuild": rebuild.as_ref().map(told),
+        "verification": verification.as_ref().map(told),
         "previous": previous,
     }))
+}
+
+/// A rebuild or a verification, as it is told.
+fn told(it: &Record) -> Value {
+    json!({
+        "generation": it.generation,
+        "state": it.state.as_str(),
+        "position": it.position,
+        "target": it.target,
+        "percent": it.percent(),
+        "events_per_second": it.events_per_second,
+        "eta_seconds": if it.state.is_running() { it.eta_seconds() } else { None },
+        "begun_at": spell(it.begun_at),
+        "at": spell(it.at),
+        "differs_in": it.differs_in,
+        "reason": it.reason,
+    })
 }
 
 fn named(name: &str, status: &Value) -> Value {
@@ -104,33 +142,62 @@ async fn list_parked(app: &App, caller: &Caller, params: Params) -> Result<Reply
     name(&params)?;
     let mut look = look(app, caller, &Params::default()).await?;
     let all = parked::load(&mut look.snapshot.tx).await.map_err(|error| unread(&error))?;
-    let items: Vec<Value> = all
-        .iter()
-        .filter(|it| it.tenant == *caller.tenant())
-        .map(|it| {
-            json!({
-                "customer": it.holder.as_str(),
-                "position": it.position,
-                "error": it.error,
-                "attempts": it.attempts,
-                "waiting": it.waiting,
-                "since": spell(it.since),
-                "skipped": it.skipped,
-            })
-        })
-        .collect();
+    let items: Vec<Value> =
+        all.iter().filter(|it| it.tenant == *caller.tenant()).map(shown).collect();
     Ok(look.page(&items, None))
 }
 
 async fn act(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<Problem>> {
     let name = name(&params)?;
     let mut read = params.read();
-    let actions = ["rebuild", "swap", "rollback", "retire", "pause", "resume", "verify"];
-    let action = read.word("action", &actions);
+    let word = read.word("action", &Action::ALL.map(Action::as_str));
     read.done().map_err(|_| not_found())?;
-    let action = action.ok_or_else(not_found)?;
-    app.surroundings.project(action).await?;
+    let action = Action::ALL.into_iter().find(|it| Some(it.as_str()) == word);
+    app.surroundings.project(action.ok_or_else(not_found)?).await?;
     let mut look = look(app, caller, &Params::default()).await?;
     let status = status(app, &mut look).await?;
     Ok(Reply::of(202, &named(name, &status)))
+}
+
+async fn unpark(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<Problem>> {
+    name(&params)?;
+    let mut read = params.read();
+    let how = match read.word("action", &["retry", "skip"]) {
+        Some("retry") => Unpark::Retry,
+        Some(_) => Unpark::Skip,
+        None => return Err(not_found()),
+    };
+    let customer = read.text("customer").ok_or_else(not_found)?;
+    if !app.surroundings.unpark(caller.tenant(), customer, how).await? {
+        return Err(Box::new(
+            Problem::new(
+                Code::NotFound,
+                "Nobody of this name is parked here.",
+                "Tidak ada yang ditahan dengan nama ini.",
+            )
+            .hint(
+                "`sapa projection parked list NAME` shows who is.",
+                "`sapa projection parked list NAME` menunjukkan siapa saja.",
+            ),
+        ));
+    }
+    let mut look = look(app, caller, &Params::default()).await?;
+    let all = parked::load(&mut look.snapshot.tx).await.map_err(|error| unread(&error))?;
+    let own = |it: &&parked::Parked| {
+        it.tenant == *caller.tenant() && it.holder.as_str() == customer && !it.skipped
+    };
+    let still = all.iter().find(own).map(shown);
+    Ok(Reply::of(202, &json!({ "customer": customer, "parked": still })))
+}
+
+fn shown(it: &parked::Parked) -> Value {
+    json!({
+        "customer": it.holder.as_str(),
+        "position": it.position,
+        "error": it.error,
+        "attempts": it.attempts,
+        "waiting": it.waiting,
+        "since": spell(it.since),
+        "skipped": it.skipped,
+    })
 }

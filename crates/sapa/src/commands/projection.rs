@@ -1,4 +1,5 @@
-//! `sapa projection`: read models, their builds, and customers whose events could not be read.
+//! `sapa projection`: read models, their builds, and customers whose events could not be read. All
+//! read models are folded together, so what is asked of one is done with all.
 
 use std::time::Duration;
 
@@ -22,19 +23,19 @@ pub enum Projection {
     List,
     /// One read model
     Status { name: String },
-    /// Build it anew beside the live one; with --wait until it stands
+    /// Build it anew beside the live one and compare; with --wait until it is ready
     Rebuild { name: String },
     /// Make the new build the live one
     Swap { name: String },
     /// Go back to the build before
     Rollback { name: String },
-    /// Delete the build before
+    /// Delete every build but the live one
     Retire { name: String },
     /// Stop reading the log
     Pause { name: String },
     /// Go on reading the log
     Resume { name: String },
-    /// Fold the log again and compare
+    /// Fold the log again and compare; with --wait until it is known
     Verify { name: String },
     /// Customers whose event could not be read
     Parked {
@@ -76,19 +77,19 @@ impl Projection {
                 "parked_customers",
             ]),
             Self::Status { name } => Call::get(&["v1", "projections", &name]),
-            Self::Rebuild { name } => return rebuild(session, &name).await,
+            Self::Rebuild { name } => return begin(session, &name, "rebuild").await,
             Self::Swap { name } => action(&name, "swap"),
             Self::Rollback { name } => action(&name, "rollback"),
             Self::Retire { name } => {
                 confirm(
                     &session.globals,
-                    &format!("the build of {name} before the live one is deleted"),
+                    "every build of the read models but the live one is deleted",
                 )?;
                 action(&name, "retire")
             }
             Self::Pause { name } => action(&name, "pause"),
             Self::Resume { name } => action(&name, "resume"),
-            Self::Verify { name } => action(&name, "verify"),
+            Self::Verify { name } => return begin(session, &name, "verify").await,
             Self::Parked { verb: Parked::List, name, paging, .. } => {
                 Call::get(&["v1", "projections", &name, "parked"])
                     .paged(&paging)
@@ -110,9 +111,9 @@ impl Projection {
     }
 }
 
-/// Starts a rebuild; with `--wait` looks until it has ended.
-async fn rebuild(session: &Session, name: &str) -> Result<Exit, Failure> {
-    let call = act(&["v1", "projections", name, "rebuild"], &json!({}));
+/// Starts a rebuild or a verification; with `--wait` looks until it has ended.
+async fn begin(session: &Session, name: &str, verb: &str) -> Result<Exit, Failure> {
+    let call = act(&["v1", "projections", name, verb], &json!({}));
     let exit = session.ask(call).await?;
     let Some(wait) = &session.globals.wait else { return Ok(exit) };
     let patience = duration(wait).ok_or_else(|| {
@@ -121,24 +122,43 @@ async fn rebuild(session: &Session, name: &str) -> Result<Exit, Failure> {
     if exit != Exit::Done {
         return Ok(exit);
     }
+    let member = if verb == "rebuild" { "rebuild" } else { "verification" };
     let client = session.client()?;
     let looked = async {
         loop {
             tokio::time::sleep(LOOK).await;
             let status = client.call(&Call::get(&["v1", "projections", name])).await?.json();
-            match status.get("rebuild").filter(|it| !it.is_null()) {
-                Some(it) if it.get("state").and_then(Value::as_str) == Some("failed") => {
-                    return Ok(Exit::Failed);
-                }
-                Some(it) => {
-                    let number =
-                        |name: &str| it.get(name).and_then(Value::as_i64).unwrap_or_default();
-                    let (at, target) = (number("position"), number("target"));
-                    session.output.note(&format!("{name}: {at} of {target}"));
-                }
-                None => return Ok(Exit::Done),
+            if let Some(exit) = judged(session, name, status.get(member)) {
+                return Ok(exit);
             }
         }
     };
     tokio::time::timeout(patience, looked).await.unwrap_or(Ok(Exit::Later))
+}
+
+/// How a rebuild or a verification ended; none while it goes on, of which it tells. One that is not
+/// there any more was swapped in or deleted meanwhile.
+fn judged(session: &Session, name: &str, told: Option<&Value>) -> Option<Exit> {
+    let Some(told) = told.filter(|it| !it.is_null()) else { return Some(Exit::Done) };
+    let text = |member: &str| told.get(member).and_then(Value::as_str).unwrap_or_default();
+    let number = |member: &str| told.get(member).and_then(Value::as_i64).unwrap_or_default();
+    let (at, target, percent) = (number("position"), number("target"), number("percent"));
+    match text("state") {
+        "ready" => {
+            session.output.note(&format!("{name} is ready: run `sapa projection swap {name}`"));
+            Some(Exit::Done)
+        }
+        "verified" => {
+            session.output.note(&format!("{name} is as the log says, at position {at}"));
+            Some(Exit::Done)
+        }
+        "failed" => {
+            session.output.note(&format!("{name}: {}", text("reason")));
+            Some(Exit::Failed)
+        }
+        _ => {
+            session.output.note(&format!("{name}: {at} of {target}, {percent} %"));
+            None
+        }
+    }
 }

@@ -17,14 +17,18 @@ use super::leader::Leader;
 use super::nats::Broker;
 use super::pipes::{self, Pipes};
 use super::service::{Base, Mode};
-use super::term::{self, Plan, Shared};
+use super::term::{self, Plan};
 use super::told::{Connections, Told};
+use super::upkeep::Upkeep;
 use crate::config::Config;
 use crate::exit::Failure;
 use crate::lifecycle::{Task, Tasks};
 
 /// How often the tenants are read again, for those that another instance added.
 const TENANTS_EVERY: std::time::Duration = std::time::Duration::from_secs(5);
+
+/// How often is looked whether another instance has swapped a build of the read models in.
+const FOLLOW_EVERY: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// What others may use of a running process.
 #[derive(Clone, Debug)]
@@ -65,6 +69,7 @@ pub async fn compose(
         record(base, pipes, &app, &told, tasks);
         answer(base, pipes, &app, tasks);
     }
+    follow(&views, tasks);
     if config.has_role("project") {
         lead(base, &views, pipes.clone(), &app, &told, tasks);
     }
@@ -199,6 +204,27 @@ fn answer(base: &Base, pipes: &Pipes, app: &Arc<App>, tasks: &mut Tasks) {
     });
 }
 
+/// Answering from the build that answers, whoever swapped it in.
+fn follow(views: &Views, tasks: &mut Tasks) {
+    let views = views.clone();
+    tasks.start(Task::Follow, |stop| async move {
+        while !stop.is_cancelled() {
+            tokio::select! {
+                () = tokio::time::sleep(FOLLOW_EVERY) => {}
+                () = stop.cancelled() => break,
+            }
+            match views.refresh().await {
+                Ok(true) => {
+                    tracing::info!(generation = views.live().generation, "another build answers");
+                }
+                Ok(false) => {}
+                Err(error) => tracing::debug!(%error, "the builds could not be looked at"),
+            }
+        }
+        Ok(())
+    });
+}
+
 /// Leading, or waiting to.
 fn lead(
     base: &Base,
@@ -209,6 +235,7 @@ fn lead(
     tasks: &mut Tasks,
 ) {
     let of_tenant = Arc::clone(app);
+    let upkeep = Arc::new(Upkeep::new(views.clone()));
     let plan = Plan {
         base: base.clone(),
         views: views.clone(),
@@ -217,8 +244,10 @@ fn lead(
             of_tenant.tenants.get(tenant).map(|it| it.fingerprint_key.clone())
         }),
         told: Arc::clone(told),
-        shared: Shared::default(),
+        upkeep: Arc::clone(&upkeep),
     };
+    // It is set once, here.
+    let _ = told.upkeep.set(upkeep);
     let leader = Leader {
         db: base.log.db().clone(),
         holder: base.holder.clone(),

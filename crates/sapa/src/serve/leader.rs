@@ -13,7 +13,7 @@ use events::time::Clock;
 use jiff::Timestamp;
 use projections::runner::RunError;
 use store::Db;
-use store::error::{OpenError, ReadError};
+use store::error::OpenError;
 use store::lease::{self, Held, LEADER, RENEW_EVERY};
 use tokio_util::sync::CancellationToken;
 
@@ -123,11 +123,7 @@ impl Leader {
 fn may_pass(error: &anyhow::Error) -> bool {
     let run = error.downcast_ref::<RunError>();
     let open = error.downcast_ref::<OpenError>();
-    let passing = |it: &RunError| {
-        matches!(it, RunError::Unavailable(_) | RunError::Log(ReadError::Unavailable(_)))
-            || matches!(it, RunError::Fenced(_) | RunError::Elsewhere(_))
-    };
-    run.is_some_and(passing)
+    run.is_some_and(|it| it.may_pass() || matches!(it, RunError::Fenced(_)))
         || matches!(open, Some(OpenError::Unreachable { .. } | OpenError::Check(_)))
 }
 

@@ -18,10 +18,8 @@ use super::leader::Term;
 use super::pipes::Pipes;
 use super::service::Base;
 use super::told::Told;
+use super::upkeep::Upkeep;
 use crate::lifecycle::{Task, Tasks};
-
-/// The runner of the term that runs, for a rebuild; none while another instance leads.
-pub type Shared = Arc<Mutex<Option<(i64, Arc<Mutex<Runner>>)>>>;
 
 /// What a term works with.
 #[derive(Clone)]
@@ -36,8 +34,8 @@ pub struct Plan {
     pub keys: Keys,
     /// Where numbers go.
     pub told: Arc<Told>,
-    /// Where the runner is left for a rebuild.
-    pub shared: Shared,
+    /// Where the runner is left for operators.
+    pub upkeep: Arc<Upkeep>,
 }
 
 impl std::fmt::Debug for Plan {
@@ -64,9 +62,13 @@ impl Plan {
             .await?
             .with_page(config.projections.batch);
         let runner = Arc::new(Mutex::new(runner));
-        *self.shared.lock().await = Some((epoch, Arc::clone(&runner)));
+        let work = self.upkeep.begin(epoch, &runner, over.clone()).await?;
 
         let mut tasks = Tasks::new(config.shutdown_grace);
+        tasks.start(Task::Rebuild, |stop| async move {
+            work.run(stop).await;
+            Ok(())
+        });
         let (views, bell) = (self.views.clone(), self.base.bell.clone());
         let fence = over.clone();
         // A decision that was appended is waited for in the read models, so they stop after it.

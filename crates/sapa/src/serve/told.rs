@@ -4,11 +4,15 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use api::surroundings::{Check, Sample, State, Surroundings};
+use api::surroundings::{Action, Alone, Check, Sample, State, Surroundings, Unpark};
 use async_nats::Client;
 use async_nats::connection::State as Connection;
+use events::id::Tenant;
+use events::problem::Problem;
 use events::time::Clock;
+use futures_util::future::BoxFuture;
 
+use super::upkeep::Upkeep;
 use crate::clock::SystemClock;
 
 /// The database may be away this long before ingest counts as degraded, in seconds.
@@ -32,6 +36,8 @@ pub struct Told {
     pub relay: Arc<delivery::Counters>,
     /// The connections, once they are made.
     pub connections: OnceLock<Connections>,
+    /// What can be done with the read models here, where this process may come to lead.
+    pub upkeep: OnceLock<Arc<Upkeep>>,
     epoch: AtomicI64,
 }
 
@@ -129,12 +135,32 @@ impl Surroundings for Told {
             number("sapa_broker_rollbacks_total", load(&relay.broker_rollbacks))
                 .with("connection", "relay"),
         );
+        samples.extend(self.upkeep.get().iter().flat_map(|it| it.samples()));
         samples
+    }
+
+    fn project(&self, action: Action) -> BoxFuture<'_, Result<(), Box<Problem>>> {
+        match self.upkeep.get() {
+            Some(upkeep) => Box::pin(upkeep.act(action)),
+            None => Alone.project(action),
+        }
+    }
+
+    fn unpark<'a>(
+        &'a self,
+        tenant: &'a Tenant,
+        customer: &'a str,
+        how: Unpark,
+    ) -> BoxFuture<'a, Result<bool, Box<Problem>>> {
+        match self.upkeep.get() {
+            Some(upkeep) => Box::pin(upkeep.unpark(tenant, customer, how)),
+            None => Alone.unpark(tenant, customer, how),
+        }
     }
 }
 
 /// A counter as a number of the exposition format; exact up to 2^32, which is enough for a rate.
-fn as_number(it: u64) -> f64 {
+pub(super) fn as_number(it: u64) -> f64 {
     let (high, low) = (u32::try_from(it >> 32), u32::try_from(it & u64::from(u32::MAX)));
     f64::from(high.unwrap_or(u32::MAX)) * 4_294_967_296.0 + f64::from(low.unwrap_or(u32::MAX))
 }

@@ -1,0 +1,97 @@
+//! Where dossiers are kept: one row a holder, as JSON. Reads and writes in pages that fit a statement;
+//! refuses a row that does not read as a dossier.
+
+use std::collections::{BTreeSet, HashMap};
+
+use events::id::Tenant;
+use sqlx::QueryBuilder;
+use store::error::ReadError;
+use store::sql::ROWS_PER_STATEMENT_MAX;
+use store::{Tx, on_tx};
+
+use crate::dossier::{Dossier, Holder};
+use crate::policies::Rules;
+use crate::rows::Key;
+
+/// Dossiers in memory at once while everybody's rows are made anew.
+const SWEEP_HOLDERS_MAX: usize = 500;
+
+const LOAD_HEAD: &str = "SELECT holder, tenant, dossier FROM dossiers WHERE (holder, tenant) IN (";
+
+/// The dossiers of some holders; who has none is left out.
+pub async fn load_dossiers(
+    tx: &mut Tx,
+    keys: &BTreeSet<Key>,
+) -> Result<HashMap<Key, Dossier>, ReadError> {
+    let keys: Vec<&Key> = keys.iter().collect();
+    let mut found = HashMap::new();
+    for chunk in keys.chunks(ROWS_PER_STATEMENT_MAX) {
+        let stored: Vec<(String, String, String)> = on_tx!(tx, conn => {
+            let mut query = QueryBuilder::new(LOAD_HEAD);
+            query.push_values(chunk, |mut row, (tenant, holder)| {
+                row.push_bind(holder.as_str()).push_bind(tenant.as_str());
+            });
+            query.push(")");
+            query.build_query_as().persistent(false).fetch_all(conn).await?
+        });
+        for (holder, tenant, text) in stored {
+            let corrupt =
+                |column| ReadError::Corrupt { table: "dossiers", column, key: holder.clone() };
+            let dossier = serde_json::from_str(&text).map_err(|_| corrupt("dossier"))?;
+            let tenant = tenant.parse().map_err(|_| corrupt("tenant"))?;
+            found.insert((tenant, Holder::stored(&holder)), dossier);
+        }
+    }
+    Ok(found)
+}
+
+const UPSERT_HEAD: &str = "INSERT INTO dossiers (holder, tenant, dossier) ";
+const UPSERT_TAIL: &str = " ON CONFLICT (holder, tenant) DO UPDATE SET dossier = excluded.dossier";
+
+/// Writes the dossiers of some holders.
+pub(crate) async fn upsert_dossiers(
+    tx: &mut Tx,
+    touched: &[(&Key, &Dossier, Rules<'_>)],
+) -> Result<(), sqlx::Error> {
+    for chunk in touched.chunks(ROWS_PER_STATEMENT_MAX) {
+        on_tx!(tx, conn => {
+            QueryBuilder::new(UPSERT_HEAD)
+                .push_values(chunk, |mut row, ((tenant, holder), dossier, _)| {
+                    let text = serde_json::to_string(dossier).expect("folds keep plain data");
+                    row.push_bind(holder.as_str()).push_bind(tenant.as_str()).push_bind(text);
+                })
+                .push(UPSERT_TAIL)
+                .build()
+                .persistent(false)
+                .execute(conn)
+                .await?;
+        });
+    }
+    Ok(())
+}
+
+const HOLDERS_AFTER: &str = "
+    SELECT holder
+      FROM dossiers
+     WHERE tenant = $1
+       AND holder > $2
+     ORDER BY holder
+     LIMIT $3";
+
+/// The holders of a tenant that follow one, in their order.
+pub(crate) async fn holders_after(
+    tx: &mut Tx,
+    tenant: &Tenant,
+    after: &str,
+) -> Result<Vec<Holder>, ReadError> {
+    let limit = i64::try_from(SWEEP_HOLDERS_MAX).unwrap_or(i64::MAX);
+    let found: Vec<(String,)> = on_tx!(tx, conn => {
+        sqlx::query_as(HOLDERS_AFTER)
+            .bind(tenant.as_str())
+            .bind(after)
+            .bind(limit)
+            .fetch_all(conn)
+            .await?
+    });
+    Ok(found.into_iter().map(|(it,)| Holder::stored(&it)).collect())
+}

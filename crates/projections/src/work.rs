@@ -1,0 +1,113 @@
+//! What one segment of the log changes, in memory: dossiers folded one fact at a time, or from nothing
+//! where a fact came out of order. Pure: nothing here asks the database.
+
+use std::collections::{BTreeSet, HashMap};
+
+use events::calendar::Calendar;
+use events::envelope::Recorded;
+use events::fact::Fact;
+use events::id::EventRef;
+use events::policy::Policies;
+
+use crate::dossier::Dossier;
+use crate::entry::Entry;
+use crate::rows::Key;
+use crate::timeline;
+
+/// What one segment changes, in memory.
+#[derive(Default)]
+pub(crate) struct Work {
+    pub(crate) dossiers: HashMap<Key, Dossier>,
+    /// Holders that have rows already.
+    pub(crate) known: BTreeSet<Key>,
+    pub(crate) touched: BTreeSet<Key>,
+    /// To be folded anew.
+    pub(crate) dirty: BTreeSet<Key>,
+    pub(crate) timeline: Vec<timeline::fold::Row>,
+}
+
+impl Work {
+    /// Folds one fact of one holder, if it comes in order; otherwise marks the holder.
+    pub(crate) fn fold(
+        &mut self,
+        key: &Key,
+        event: &Recorded,
+        fact: &Fact,
+        voided_by: Option<&EventRef>,
+        policies: &Policies,
+    ) {
+        let dossier = self.dossiers.entry(key.clone()).or_default();
+        let ordered = key.1.as_customer().is_none() || dossier.is_in_order(event);
+        if !ordered {
+            self.dirty.insert(key.clone());
+            return;
+        }
+        let entry = Entry { event, fact, day: policies.calendar.local_date(event.occurred_at) };
+        if key.1.as_customer().is_some() {
+            let row = timeline::fold::row(
+                &dossier.timeline,
+                &key.1,
+                &entry,
+                policies,
+                false,
+                voided_by.cloned(),
+            );
+            self.timeline.push(row);
+        }
+        if voided_by.is_none() {
+            dossier.apply(&entry);
+        }
+        self.touched.insert(key.clone());
+    }
+
+    /// Folds a customer from nothing.
+    pub(crate) fn start_over(
+        &mut self,
+        key: &Key,
+        mut facts: Vec<&Recorded>,
+        voided: &HashMap<EventRef, EventRef>,
+        policies: &Policies,
+    ) {
+        facts.sort_by_key(|it| (it.occurred_at, it.position));
+        let calendar: &Calendar = &policies.calendar;
+        let mut dossier = Dossier::default();
+        let mut rows = Vec::with_capacity(facts.len());
+        // Out of order: something that happened later was recorded before.
+        let mut least = i64::MAX;
+        let mut overtaken: Vec<bool> = facts
+            .iter()
+            .rev()
+            .map(|it| {
+                let overtaken = least < it.position;
+                // What was taken back overtakes nothing, as when it is folded one by one.
+                if !voided.contains_key(&it.reference()) {
+                    least = least.min(it.position);
+                }
+                overtaken
+            })
+            .collect();
+        overtaken.reverse();
+        for (event, out_of_order) in facts.into_iter().zip(overtaken) {
+            let Ok(fact) = event.fact() else { continue };
+            let voided_by = voided.get(&event.reference());
+            let entry = Entry { event, fact: &fact, day: calendar.local_date(event.occurred_at) };
+            rows.push(timeline::fold::row(
+                &dossier.timeline,
+                &key.1,
+                &entry,
+                policies,
+                out_of_order,
+                voided_by.cloned(),
+            ));
+            if voided_by.is_none() {
+                dossier.apply(&entry);
+            }
+        }
+        // The rows of this segment, if any were made before the holder was marked, are in here too.
+        let own = key.1.clone();
+        self.timeline.retain(|it| it.holder != own || it.tenant != key.0);
+        self.timeline.extend(rows);
+        self.dossiers.insert(key.clone(), dossier);
+        self.touched.insert(key.clone());
+    }
+}

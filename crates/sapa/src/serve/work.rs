@@ -1,0 +1,221 @@
+//! The worker of a term: rebuilds, verifications and take-overs, one at a time, beside the keeper of
+//! the read models. Asked to stop, it stops between two pages; what it did not finish has failed.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use api::surroundings::Action;
+use jiff::Timestamp;
+use projections::Runner;
+use projections::rebuild::{Build, Compared, Progress, RebuildError};
+use projections::upkeep::{self, About, Record, State};
+use store::generations;
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::upkeep::Upkeep;
+
+/// How often progress is written down.
+const TELL_EVERY: Duration = Duration::from_millis(500);
+
+/// One thing to do.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub action: Action,
+    /// The build that is taken in; 0 where one is made.
+    pub generation: i64,
+    /// Told once it is swapped in, or has begun to be built; or the reason why not.
+    pub tell: oneshot::Sender<Option<String>>,
+}
+
+/// What the worker of a term works with.
+#[derive(Debug)]
+pub struct Work {
+    pub(super) upkeep: Arc<Upkeep>,
+    pub(super) epoch: i64,
+    pub(super) runner: Arc<Mutex<Runner>>,
+    pub(super) jobs: mpsc::Receiver<Job>,
+    pub(super) running: Arc<std::sync::Mutex<Option<Action>>>,
+    pub(super) over: CancellationToken,
+}
+
+impl Work {
+    /// Does what comes until it is asked to stop.
+    pub async fn run(mut self, stop: CancellationToken) {
+        loop {
+            let job = tokio::select! {
+                it = self.jobs.recv() => it,
+                () = stop.cancelled() => None,
+            };
+            let Some(Job { action, generation, tell }) = job else { break };
+            let mut tell = Some(tell);
+            let outcome = match action {
+                Action::Swap | Action::Rollback => self.take_over(generation, &stop).await,
+                _ => self.build(action, &mut tell, &stop).await,
+            };
+            let reason = outcome.err().map(|error| error.to_string());
+            match &reason {
+                None => tracing::info!(action = action.as_str(), "done"),
+                Some(reason) => tracing::error!(action = action.as_str(), %reason, "not done"),
+            }
+            *self.running.lock().expect("no holder of this lock can panic") = None;
+            if let Some(tell) = tell {
+                // Whoever asked may have gone.
+                let _ = tell.send(reason);
+            }
+        }
+        self.upkeep.end().await;
+    }
+
+    /// Takes a build in that stands beside the live one.
+    async fn take_over(
+        &self,
+        generation: i64,
+        stop: &CancellationToken,
+    ) -> Result<(), RebuildError> {
+        let views = self.upkeep.views();
+        let mut build = Build::open(views, generation, self.epoch).await?;
+        build.follow(views, stop, |_| {}).await?;
+        let taken = build.take_over(views, &self.runner).await;
+        if taken.is_err() {
+            // It may have happened: the next term begins with the build that answers.
+            self.over.cancel();
+        }
+        taken.map(|_| ())
+    }
+
+    /// Makes a build and compares it; one that was made to verify is thrown away.
+    async fn build(
+        &self,
+        action: Action,
+        tell: &mut Option<oneshot::Sender<Option<String>>>,
+        stop: &CancellationToken,
+    ) -> Result<(), RebuildError> {
+        let about = if action == Action::Verify { About::Verify } else { About::Rebuild };
+        let views = self.upkeep.views();
+        let now = views.clock().now();
+        let mut build = Build::begin(views, self.epoch, now).await?;
+        let generation = build.generation();
+        let state = if about == About::Verify { State::Verifying } else { State::Building };
+        let first = Record { generation, state, begun_at: now, at: now, ..Record::default() };
+        self.store(about, &first).await?;
+        if let Some(tell) = tell.take() {
+            // Whoever asked may have gone.
+            let _ = tell.send(None);
+        }
+        let (told, seen) = watch::channel(first);
+        let made = {
+            let making = self.make(&mut build, &told, stop);
+            let telling = self.tell(about, seen);
+            tokio::select! {
+                // Asked to stop in the middle of a comparison, it holds nothing that others need.
+                () = stop.cancelled() => Err(RebuildError::Stopped),
+                made = making => made,
+                () = telling => Err(RebuildError::Stopped),
+            }
+        };
+        self.upkeep.building.0.store(0, Ordering::Relaxed);
+        drop(build);
+        let last = told.borrow().clone();
+        self.close(about, last, made).await
+    }
+
+    async fn make(
+        &self,
+        build: &mut Build,
+        told: &watch::Sender<Record>,
+        stop: &CancellationToken,
+    ) -> Result<Compared, RebuildError> {
+        let views = self.upkeep.views();
+        let (clock, begun_at) = (views.clock(), told.borrow().begun_at);
+        let (generation, position) = &self.upkeep.building;
+        generation.store(build.generation(), Ordering::Relaxed);
+        let report = |it: Progress| {
+            position.store(it.position, Ordering::Relaxed);
+            let now = clock.now();
+            told.send_modify(|record| {
+                record.position = it.position;
+                record.target = it.target;
+                record.events_per_second = rate(it.position, begun_at, now);
+                record.at = now;
+            });
+        };
+        build.follow(views, stop, report).await?;
+        told.send_modify(|it| it.state = State::Verifying);
+        build.compare(views).await
+    }
+
+    /// Writes down how far it is, every now and then; ends only when that was taken over.
+    async fn tell(&self, about: About, mut seen: watch::Receiver<Record>) {
+        let db = self.upkeep.views().log().db();
+        loop {
+            let record = seen.borrow_and_update().clone();
+            match upkeep::store(db, about, self.epoch, &record).await {
+                Err(error @ store::checkpoint::MoveError::Fenced { .. }) => {
+                    tracing::warn!(%error, "the rebuild stops");
+                    return;
+                }
+                Err(error) => tracing::warn!(%error, "progress could not be written down"),
+                Ok(()) => {}
+            }
+            tokio::time::sleep(TELL_EVERY).await;
+            if seen.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// Writes down how it ended, and what becomes of the build.
+    async fn close(
+        &self,
+        about: About,
+        last: Record,
+        made: Result<Compared, RebuildError>,
+    ) -> Result<(), RebuildError> {
+        let views = self.upkeep.views();
+        let db = views.log().db();
+        let generation = last.generation;
+        let now = views.clock().now();
+        let made = made.and_then(|it| match it.differs_in {
+            None => Ok(it.position),
+            Some(table) => Err(RebuildError::Differs { generation, table, position: it.position }),
+        });
+        let mut record = Record { at: now, ..last };
+        match &made {
+            Ok(position) => {
+                record.position = *position;
+                record.target = record.target.max(*position);
+                record.state = State::Ready;
+                if about == About::Verify {
+                    record.state = State::Verified;
+                    generations::forget(db, views.place(), generation).await?;
+                }
+            }
+            Err(error) => {
+                record.state = State::Failed;
+                record.reason = Some(error.to_string());
+                if let RebuildError::Differs { table, position, .. } = error {
+                    record.differs_in = Some((*table).to_owned());
+                    record.position = *position;
+                }
+                generations::mark(db, generation, "failed").await?;
+            }
+        }
+        let stored = self.store(about, &record).await;
+        made?;
+        stored
+    }
+
+    async fn store(&self, about: About, record: &Record) -> Result<(), RebuildError> {
+        let db = self.upkeep.views().log().db();
+        let stored = upkeep::store(db, about, self.epoch, record).await;
+        stored.map_err(|error| RebuildError::Run(error.into()))
+    }
+}
+
+/// Whole events a second.
+fn rate(events: i64, from: Timestamp, to: Timestamp) -> i64 {
+    let millis = i64::try_from(to.duration_since(from).as_millis()).unwrap_or(i64::MAX);
+    if millis <= 0 { 0 } else { events.saturating_mul(1_000) / millis }
+}
