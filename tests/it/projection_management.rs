@@ -157,7 +157,7 @@ async fn is_watched_swapped_in_and_taken_back(mut it: Running) {
     let begun = it.does("rebuild").await;
     assert_eq!(begun["rebuild"]["generation"], 2, "{begun}");
     assert_eq!((begun["generation"].as_i64(), &begun["state"]), (Some(1), &json!("live")));
-    for action in ["rebuild", "verify", "swap", "retire", "pause"] {
+    for action in ["rebuild", "verify", "swap", "rollback", "pause"] {
         assert_eq!(it.refuses(action).await, "projection_busy");
     }
     let seen = it.watch().await;
@@ -194,8 +194,13 @@ async fn is_watched_swapped_in_and_taken_back(mut it: Running) {
     let (status, card) = it.ask(Method::GET, "/v1/customers/c-after").await;
     assert_eq!(status, 200, "{card}");
 
+    // To retire a build that is being made stops it.
+    it.does("rebuild").await;
+    it.does("retire").await;
+    let stopped = it.watch().await.pop().unwrap();
+    assert_eq!((&stopped["state"], &stopped["generation"]), (&json!("failed"), &json!(3)));
     let retired = it.does("retire").await;
-    assert_eq!(retired["previous"], Value::Null);
+    assert_eq!((&retired["previous"], &retired["rebuild"]), (&Value::Null, &Value::Null));
     if let Place::Folder(folder) = &it.place {
         assert!(folder.join("views-1.db").exists() && !folder.join("views-2.db").exists());
     }

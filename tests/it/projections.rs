@@ -6,8 +6,11 @@ use events::id::CustomerId;
 use events::policy::Policies;
 use events::time::Clock as _;
 use projections::parked::{self, Parked};
+use projections::rebuild::{Build, RebuildError};
 use projections::{Holder, Runner, rebuild};
 use serde_json::{Value, json};
+use store::{generations, on_tx};
+use tokio_util::sync::CancellationToken;
 
 use crate::house::{House, main_tenant, stories};
 
@@ -17,6 +20,8 @@ stories![
     what_cannot_be_folded_parks_its_customer_and_nobody_else,
     a_second_event_that_cannot_be_folded_parks_again,
     read_models_that_stand_elsewhere_are_read_again_and_go_on,
+    a_build_that_differs_is_not_swapped_in,
+    what_is_given_up_after_a_build_stays_given_up_when_it_is_swapped_in,
 ];
 
 /// A few days with everything that makes folding hard.
@@ -210,4 +215,37 @@ async fn read_models_that_stand_elsewhere_are_read_again_and_go_on(house: House)
     greet(&house, "c-1", "2026-05-05T09:00:00+07:00").await;
     assert_eq!(greeted(&house, "c-1").await, [4, 4, 5]);
     assert!(house.runner.lock().await.is_in_place().await.unwrap());
+}
+
+async fn a_build_that_differs_is_not_swapped_in(house: House) {
+    greet(&house, "c-1", "2026-05-04T09:00:00+07:00").await;
+    let mut tx = house.views.live().db.begin_write().await.unwrap();
+    on_tx!(&mut tx, conn => {
+        sqlx::query("DELETE FROM timeline").execute(conn).await.unwrap();
+    });
+    tx.commit().await.unwrap();
+    let now = house.clock.now();
+    let refused = rebuild::rebuild(&house.views, &house.runner, 1, now, |_| {}).await;
+    let Err(RebuildError::Differs { generation: 2, table: "timeline", position: 1 }) = refused
+    else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(house.views.live().generation, 1);
+    let all = generations::list(house.log.db()).await.unwrap();
+    assert_eq!(all.last().unwrap().state, "failed");
+}
+
+async fn what_is_given_up_after_a_build_stays_given_up_when_it_is_swapped_in(house: House) {
+    let (tenant, one) = (main_tenant(), Holder::customer(&"c-1".parse::<CustomerId>().unwrap()));
+    break_event(&house, "c-1", "x-1", "2026-05-04T09:00:00+07:00").await;
+    greet(&house, "c-1", "2026-05-05T09:00:00+07:00").await;
+    let mut build = Build::begin(&house.views, 1, house.clock.now()).await.unwrap();
+    build.follow(&house.views, &CancellationToken::new(), |_| {}).await.unwrap();
+    assert_eq!(build.compare(&house.views).await.unwrap().differs_in, None);
+    assert!(house.runner.lock().await.skip(&tenant, &one).await.unwrap());
+    let before = house.hashes().await;
+    build.take_over(&house.views, &house.runner).await.unwrap();
+    assert_eq!(house.views.live().generation, 2);
+    assert_eq!(house.hashes().await, before);
+    assert_eq!(greeted(&house, "c-1").await, [5]);
 }

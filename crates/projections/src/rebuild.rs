@@ -83,14 +83,10 @@ pub struct Build {
 }
 
 impl Build {
-    /// Begins a new one under the leader's epoch, and throws away what earlier ones left unfinished.
+    /// Begins a new one under the leader's epoch.
     pub async fn begin(views: &Views, epoch: i64, now: Timestamp) -> Result<Self, RebuildError> {
         let db = views.log().db();
-        let all = generations::list(db).await?;
-        for it in all.iter().filter(|it| it.state == "building" || it.state == "failed") {
-            generations::forget(db, views.place(), it.generation).await?;
-        }
-        let generation = all.last().map_or(0, |it| it.generation) + 1;
+        let generation = generations::list(db).await?.last().map_or(0, |it| it.generation) + 1;
         generations::add(db, generation, "building", now).await?;
         let mut build = Self::open(views, generation, epoch).await?;
         let mut tx = build.runner.db().begin_write().await?;
@@ -202,6 +198,17 @@ impl Build {
     }
 }
 
+/// Deletes every build but the live one and the one before it: what was not finished, differed, or
+/// was never swapped in.
+pub async fn clear(views: &Views) -> Result<(), RebuildError> {
+    let db = views.log().db();
+    let kept = |state: &str| state == "live" || state == "previous";
+    for it in generations::list(db).await?.iter().filter(|it| !kept(&it.state)) {
+        generations::forget(db, views.place(), it.generation).await?;
+    }
+    Ok(())
+}
+
 /// Builds a new generation, and swaps it in if it agrees with the live one.
 ///
 /// `live` is the runner of the leader: it is held only for the last page.
@@ -212,6 +219,7 @@ pub async fn rebuild(
     now: Timestamp,
     report: impl FnMut(Progress) + Send,
 ) -> Result<i64, RebuildError> {
+    clear(views).await?;
     let mut build = Build::begin(views, epoch, now).await?;
     build.follow(views, &CancellationToken::new(), report).await?;
     let Compared { position, differs_in } = build.compare(views).await?;
@@ -221,20 +229,6 @@ pub async fn rebuild(
         return Err(RebuildError::Differs { generation, table, position });
     }
     build.take_over(views, live).await
-}
-
-/// Swaps the previous build back in, brought up to the head; `None` if there is none.
-pub async fn rollback(
-    views: &Views,
-    live: &Arc<Mutex<Runner>>,
-    epoch: i64,
-) -> Result<Option<i64>, RebuildError> {
-    let all = generations::list(views.log().db()).await?;
-    let Some(previous) = all.into_iter().rfind(|it| it.state == "previous") else {
-        return Ok(None);
-    };
-    let build = Build::open(views, previous.generation, epoch).await?;
-    build.take_over(views, live).await.map(Some)
 }
 
 /// The events that operators gave up in a build.

@@ -26,6 +26,9 @@ use super::work::{Job, Work};
 /// How long an answer waits for a rebuild to begin or a swap to end, which seldom take longer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// What is being done in the background, and how it is told to stop.
+pub(super) type Running = Arc<std::sync::Mutex<Option<(Action, CancellationToken)>>>;
+
 /// What one process may do with the read models.
 #[derive(Debug)]
 pub struct Upkeep {
@@ -42,7 +45,7 @@ struct Term {
     runner: Arc<Mutex<Runner>>,
     jobs: mpsc::Sender<Job>,
     /// What is being done in the background; the worker empties it.
-    running: Arc<std::sync::Mutex<Option<Action>>>,
+    running: Running,
     /// While it is here, nothing is folded.
     paused: Option<OwnedMutexGuard<Runner>>,
     /// Cancelled when it is not known any more what the runner holds.
@@ -108,8 +111,13 @@ impl Upkeep {
     pub async fn act(&self, action: Action) -> Result<(), Box<Problem>> {
         let mut held = self.term.lock().await;
         let Some(term) = held.as_mut() else { return Err(self.elsewhere().await) };
-        if let Some(it) = term.running() {
-            return Err(refusals::busy(it));
+        match term.running() {
+            Some((Action::Rebuild | Action::Verify, halt)) if action == Action::Retire => {
+                halt.cancel();
+                return Ok(());
+            }
+            Some((it, _)) => return Err(refusals::busy(it)),
+            None => {}
         }
         match action {
             Action::Pause | Action::Resume => return self.fold(term, action).await,
@@ -119,8 +127,10 @@ impl Upkeep {
         }
         let generation = self.target_of(action).await?;
         let (tell, told) = oneshot::channel();
-        *term.running.lock().expect("no holder of this lock can panic") = Some(action);
-        if term.jobs.try_send(Job { action, generation, tell }).is_err() {
+        let halt = CancellationToken::new();
+        *term.running.lock().expect("no holder of this lock can panic") =
+            Some((action, halt.clone()));
+        if term.jobs.try_send(Job { action, generation, tell, halt }).is_err() {
             return Err(refusals::busy(action));
         }
         drop(held);
@@ -139,7 +149,7 @@ impl Upkeep {
     ) -> Result<bool, Box<Problem>> {
         let held = self.term.lock().await;
         let Some(term) = held.as_ref() else { return Err(self.elsewhere().await) };
-        if let Some(it) = term.running() {
+        if let Some((it, _)) = term.running() {
             return Err(refusals::busy(it));
         }
         if term.paused.is_some() {
@@ -220,7 +230,7 @@ impl Upkeep {
                 let ready = upkeep::load(db, About::Rebuild).await;
                 let ready = ready.map_err(|error| refusals::away(&error))?;
                 let ready = ready.filter(|it| it.state == State::Ready).map(|it| it.generation);
-                of_state("building").filter(|it| Some(it.generation) == ready)
+                all.iter().find(|it| Some(it.generation) == ready && it.state == "building")
             }
             Action::Rollback => of_state("previous"),
             _ => return Ok(0),
@@ -242,7 +252,7 @@ impl Upkeep {
 }
 
 impl Term {
-    fn running(&self) -> Option<Action> {
-        *self.running.lock().expect("no holder of this lock can panic")
+    fn running(&self) -> Option<(Action, CancellationToken)> {
+        self.running.lock().expect("no holder of this lock can panic").clone()
     }
 }

@@ -8,13 +8,14 @@ use std::time::Duration;
 use api::surroundings::Action;
 use jiff::Timestamp;
 use projections::Runner;
-use projections::rebuild::{Build, Compared, Progress, RebuildError};
+use projections::rebuild::{self, Build, Compared, Progress, RebuildError};
+use projections::runner::RunError;
 use projections::upkeep::{self, About, Record, State};
 use store::generations;
 use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::upkeep::Upkeep;
+use super::upkeep::{Running, Upkeep};
 
 /// How often progress is written down.
 const TELL_EVERY: Duration = Duration::from_millis(500);
@@ -27,6 +28,8 @@ pub(super) struct Job {
     pub generation: i64,
     /// Told once it is swapped in, or has begun to be built; or the reason why not.
     pub tell: oneshot::Sender<Option<String>>,
+    /// Cancelled to stop it between two pages.
+    pub halt: CancellationToken,
 }
 
 /// What the worker of a term works with.
@@ -36,7 +39,7 @@ pub struct Work {
     pub(super) epoch: i64,
     pub(super) runner: Arc<Mutex<Runner>>,
     pub(super) jobs: mpsc::Receiver<Job>,
-    pub(super) running: Arc<std::sync::Mutex<Option<Action>>>,
+    pub(super) running: Running,
     pub(super) over: CancellationToken,
 }
 
@@ -48,16 +51,28 @@ impl Work {
                 it = self.jobs.recv() => it,
                 () = stop.cancelled() => None,
             };
-            let Some(Job { action, generation, tell }) = job else { break };
+            let Some(Job { action, generation, tell, halt }) = job else { break };
             let mut tell = Some(tell);
-            let outcome = match action {
-                Action::Swap | Action::Rollback => self.take_over(generation, &stop).await,
-                _ => self.build(action, &mut tell, &stop).await,
+            let outcome = {
+                let doing = async {
+                    match action {
+                        Action::Swap | Action::Rollback => self.take_over(generation, &halt).await,
+                        _ => self.build(action, &mut tell, &halt).await,
+                    }
+                };
+                tokio::pin!(doing);
+                tokio::select! {
+                    outcome = &mut doing => outcome,
+                    () = stop.cancelled() => {
+                        halt.cancel();
+                        doing.await
+                    }
+                }
             };
-            let reason = outcome.err().map(|error| error.to_string());
-            match &reason {
-                None => tracing::info!(action = action.as_str(), "done"),
-                Some(reason) => tracing::error!(action = action.as_str(), %reason, "not done"),
+            let reason = outcome.as_ref().err().map(reason);
+            match &outcome {
+                Ok(()) => tracing::info!(action = action.as_str(), "done"),
+                Err(error) => tracing::error!(action = action.as_str(), %error, "not done"),
             }
             *self.running.lock().expect("no holder of this lock can panic") = None;
             if let Some(tell) = tell {
@@ -72,11 +87,11 @@ impl Work {
     async fn take_over(
         &self,
         generation: i64,
-        stop: &CancellationToken,
+        halt: &CancellationToken,
     ) -> Result<(), RebuildError> {
         let views = self.upkeep.views();
         let mut build = Build::open(views, generation, self.epoch).await?;
-        build.follow(views, stop, |_| {}).await?;
+        build.follow(views, halt, |_| {}).await?;
         let taken = build.take_over(views, &self.runner).await;
         if taken.is_err() {
             // It may have happened: the next term begins with the build that answers.
@@ -90,11 +105,14 @@ impl Work {
         &self,
         action: Action,
         tell: &mut Option<oneshot::Sender<Option<String>>>,
-        stop: &CancellationToken,
+        halt: &CancellationToken,
     ) -> Result<(), RebuildError> {
         let about = if action == Action::Verify { About::Verify } else { About::Rebuild };
         let views = self.upkeep.views();
         let now = views.clock().now();
+        if about == About::Rebuild {
+            rebuild::clear(views).await?;
+        }
         let mut build = Build::begin(views, self.epoch, now).await?;
         let generation = build.generation();
         let state = if about == About::Verify { State::Verifying } else { State::Building };
@@ -106,11 +124,11 @@ impl Work {
         }
         let (told, seen) = watch::channel(first);
         let made = {
-            let making = self.make(&mut build, &told, stop);
+            let making = self.make(&mut build, &told, halt);
             let telling = self.tell(about, seen);
             tokio::select! {
                 // Asked to stop in the middle of a comparison, it holds nothing that others need.
-                () = stop.cancelled() => Err(RebuildError::Stopped),
+                () = halt.cancelled() => Err(RebuildError::Stopped),
                 made = making => made,
                 () = telling => Err(RebuildError::Stopped),
             }
@@ -125,7 +143,7 @@ impl Work {
         &self,
         build: &mut Build,
         told: &watch::Sender<Record>,
-        stop: &CancellationToken,
+        halt: &CancellationToken,
     ) -> Result<Compared, RebuildError> {
         let views = self.upkeep.views();
         let (clock, begun_at) = (views.clock(), told.borrow().begun_at);
@@ -141,7 +159,7 @@ impl Work {
                 record.at = now;
             });
         };
-        build.follow(views, stop, report).await?;
+        build.follow(views, halt, report).await?;
         told.send_modify(|it| it.state = State::Verifying);
         build.compare(views).await
     }
@@ -194,7 +212,7 @@ impl Work {
             }
             Err(error) => {
                 record.state = State::Failed;
-                record.reason = Some(error.to_string());
+                record.reason = Some(reason(error));
                 if let RebuildError::Differs { table, position, .. } = error {
                     record.differs_in = Some((*table).to_owned());
                     record.position = *position;
@@ -211,6 +229,16 @@ impl Work {
         let db = self.upkeep.views().log().db();
         let stored = upkeep::store(db, about, self.epoch, record).await;
         stored.map_err(|error| RebuildError::Run(error.into()))
+    }
+}
+
+/// Why it failed, in words that do not quote the database.
+fn reason(error: &RebuildError) -> String {
+    match error {
+        RebuildError::Stopped | RebuildError::Differs { .. } => error.to_string(),
+        RebuildError::Run(RunError::Fenced(_)) => "another instance leads now".to_owned(),
+        RebuildError::Run(error @ RunError::Rollback { .. }) => error.to_string(),
+        _ => "the database did not do its part; the log of the process says more".to_owned(),
     }
 }
 
