@@ -120,6 +120,12 @@ impl Running {
         body["code"].as_str().unwrap().to_owned()
     }
 
+    /// Runs a command against it, to its end.
+    async fn cli(&self, args: &[&str]) {
+        let url = self.program.url();
+        self.program.run(&[args, &["--server", &url]].concat()).await;
+    }
+
     async fn caught_up(&self) {
         eventually("the read models have caught up", async || {
             let head = self.log.head().await.unwrap();
@@ -166,7 +172,9 @@ async fn is_watched_swapped_in_and_taken_back(mut it: Running) {
     assert!(percents.is_sorted() && seen.len() > 1, "{seen:?}");
     let last = seen.last().unwrap();
     assert_eq!(last["state"], "ready", "{last}");
-    assert_eq!((&last["position"], &last["target"]), (&json!(head), &json!(head)));
+    // The house goes on deciding meanwhile, so the log has grown.
+    assert!(last["position"].as_i64().is_some_and(|it| head <= it), "{last}");
+    assert_eq!(last["position"], last["target"]);
     assert_eq!((&last["percent"], &last["differs_in"]), (&json!(100), &Value::Null));
     assert!(last["events_per_second"].as_i64().is_some_and(|it| 0 < it), "{last}");
 
@@ -175,14 +183,15 @@ async fn is_watched_swapped_in_and_taken_back(mut it: Running) {
     let swapped = it.does("swap").await;
     assert_eq!((&swapped["generation"], &swapped["rebuild"]), (&json!(2), &Value::Null));
     assert_eq!(swapped["previous"]["generation"], 1);
-    assert_eq!(swapped["position"], head + 1);
+    assert!(swapped["position"].as_i64().is_some_and(|it| head < it), "{swapped}");
     assert_eq!(it.refuses("swap").await, "command_refused");
     it.record(vec![event("interaction.greeted").customer("c-newer")]).await;
     it.caught_up().await;
 
     // Back to the first one, which the runner brings up to date and goes on with.
     let back = it.does("rollback").await;
-    assert_eq!((&back["generation"], &back["position"]), (&json!(1), &json!(head + 2)));
+    assert_eq!(back["generation"], 1);
+    assert!(swapped["position"].as_i64() < back["position"].as_i64(), "{back}");
     it.record(vec![event("interaction.greeted").customer("c-newest")]).await;
     it.caught_up().await;
     it.program.stop().await;
@@ -218,17 +227,17 @@ async fn is_interrupted_and_can_be_begun_again(mut it: Running) {
     assert!(it.status().await["rebuild"]["reason"].as_str().unwrap().contains("stopped"));
     assert_eq!(it.refuses("swap").await, "command_refused");
     // The words of the command line, each once.
-    it.program.run(&["projection", "rebuild", "card", "--wait", "60s"]).await;
-    it.program.run(&["projection", "swap", "card"]).await;
+    it.cli(&["projection", "rebuild", "card", "--wait", "60s"]).await;
+    it.cli(&["projection", "swap", "card"]).await;
     assert_eq!(it.status().await["generation"], 3);
-    it.program.run(&["projection", "rollback", "card"]).await;
+    it.cli(&["projection", "rollback", "card"]).await;
     assert_eq!(it.status().await["generation"], 1);
-    it.program.run(&["projection", "retire", "card", "--yes"]).await;
-    it.program.run(&["projection", "verify", "card", "--wait", "60s"]).await;
+    it.cli(&["projection", "retire", "card", "--yes"]).await;
+    it.cli(&["projection", "verify", "card", "--wait", "60s"]).await;
     let verified = it.status().await["verification"].clone();
     assert_eq!((&verified["state"], &verified["differs_in"]), (&json!("verified"), &Value::Null));
 
-    it.program.run(&["projection", "pause", "card"]).await;
+    it.cli(&["projection", "pause", "card"]).await;
     let before = it.status().await;
     assert_eq!(before["state"], "paused");
     assert_eq!(it.refuses("rebuild").await, "command_refused");
@@ -249,8 +258,8 @@ async fn is_interrupted_and_can_be_begun_again(mut it: Running) {
     })
     .await;
     it.caught_up().await;
-    it.program.run(&["projection", "list"]).await;
-    it.program.run(&["projection", "status", "card"]).await;
+    it.cli(&["projection", "list"]).await;
+    it.cli(&["projection", "status", "card"]).await;
 }
 
 async fn are_tried_again_and_given_up_by_their_own_tenant(it: Running) {
@@ -277,9 +286,9 @@ async fn are_tried_again_and_given_up_by_their_own_tenant(it: Running) {
         let (status, refused) = does(customer, action).await;
         assert_eq!((status, &refused["code"]), (404, &json!("not_found")), "{customer} {action}");
     }
-    it.program.run(&["projection", "parked", "retry", "card", "c-2"]).await;
-    it.program.run(&["projection", "parked", "skip", "card", "c-2"]).await;
-    it.program.run(&["projection", "parked", "list", "card"]).await;
+    it.cli(&["projection", "parked", "retry", "card", "c-2"]).await;
+    it.cli(&["projection", "parked", "skip", "card", "c-2"]).await;
+    it.cli(&["projection", "parked", "list", "card"]).await;
     let left = list().await;
     assert!(left.as_array().unwrap().iter().all(|it| it["skipped"] == true), "{left}");
     assert_eq!(it.status().await["parked_customers"], 0);

@@ -203,7 +203,7 @@ impl Work {
         match &made {
             Ok(position) => {
                 record.position = *position;
-                record.target = record.target.max(*position);
+                record.target = *position;
                 record.state = State::Ready;
                 if about == About::Verify {
                     record.state = State::Verified;
