@@ -20,7 +20,8 @@ pub const RETRY_AFTER: Duration = Duration::from_millis(500);
 
 /// Folds page after page until asked to stop, and rings the views' bell after each.
 ///
-/// The runner is shared with a rebuild, which holds it for the moment of its swap only.
+/// The runner is shared with a rebuild, which holds it for the moment of its swap only, and with an
+/// operator, who holds it for as long as nothing is to be folded.
 pub async fn keep_up(
     runner: Arc<Mutex<Runner>>,
     views: Views,
@@ -31,7 +32,14 @@ pub async fn keep_up(
     while !stop.is_cancelled() {
         // Listen first: an append that lands while we fold must not be slept through.
         let rung = appended.listen();
-        let outcome = step(&mut *runner.lock().await, is_known).await;
+        let held = tokio::select! {
+            it = runner.lock() => Some(it),
+            // Paused, it is held by an operator, and stays so to the end.
+            () = stop.cancelled() => None,
+        };
+        let Some(mut held) = held else { break };
+        let outcome = step(&mut held, is_known).await;
+        drop(held);
         is_known = outcome.is_ok();
         match outcome {
             Ok(progress) if 0 < progress.events => {
@@ -49,7 +57,9 @@ pub async fn keep_up(
         tokio::select! {
             () = rung => (),
             () = tokio::time::sleep(POLL_EVERY) => {
-                is_known = runner.lock().await.is_in_place().await.unwrap_or(false);
+                if let Ok(runner) = runner.try_lock() {
+                    is_known = runner.is_in_place().await.unwrap_or(false);
+                }
             }
             () = stop.cancelled() => (),
         }

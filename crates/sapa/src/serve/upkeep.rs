@@ -50,6 +50,7 @@ struct Term {
     paused: Option<OwnedMutexGuard<Runner>>,
     /// Cancelled when it is not known any more what the runner holds.
     over: CancellationToken,
+    has_ended: bool,
 }
 
 impl Upkeep {
@@ -98,19 +99,25 @@ impl Upkeep {
             over: over.clone(),
         };
         let runner = Arc::clone(runner);
-        *self.term.lock().await = Some(Term { epoch, runner, jobs, running, paused, over });
+        let has_ended = false;
+        *self.term.lock().await =
+            Some(Term { epoch, runner, jobs, running, paused, over, has_ended });
         Ok(work)
     }
 
-    /// The term is over: what was paused is let go, so that its keeper can end.
+    /// The term is over. What was paused stays so until the next one begins.
     pub(super) async fn end(&self) {
-        *self.term.lock().await = None;
+        if let Some(term) = self.term.lock().await.as_mut() {
+            term.has_ended = true;
+        }
     }
 
     /// Does what an operator asks for, or begins to.
     pub async fn act(&self, action: Action) -> Result<(), Box<Problem>> {
         let mut held = self.term.lock().await;
-        let Some(term) = held.as_mut() else { return Err(self.elsewhere().await) };
+        let Some(term) = held.as_mut().filter(|it| !it.has_ended) else {
+            return Err(self.elsewhere().await);
+        };
         match term.running() {
             Some((Action::Rebuild | Action::Verify, halt)) if action == Action::Retire => {
                 halt.cancel();
@@ -148,7 +155,9 @@ impl Upkeep {
         how: Unpark,
     ) -> Result<bool, Box<Problem>> {
         let held = self.term.lock().await;
-        let Some(term) = held.as_ref() else { return Err(self.elsewhere().await) };
+        let Some(term) = held.as_ref().filter(|it| !it.has_ended) else {
+            return Err(self.elsewhere().await);
+        };
         if let Some((it, _)) = term.running() {
             return Err(refusals::busy(it));
         }
