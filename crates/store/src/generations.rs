@@ -1,8 +1,9 @@
 //! Which build of the read models is the one that answers.
 
 use jiff::Timestamp;
+use sqlx::QueryBuilder;
 
-use crate::db::{Db, Family, Place, Tx};
+use crate::db::{Db, Place, Tx};
 use crate::error::ReadError;
 use crate::sql::SqlTime;
 use crate::{on_db, on_tx};
@@ -107,12 +108,16 @@ pub async fn forget(db: &Db, place: &Place, generation: i64) -> Result<(), sqlx:
     if retired == 0 {
         return tx.rollback().await;
     }
-    let family = Family::Views(generation);
     if let Tx::Postgres(tx) = &mut tx {
         sqlx::query("SET LOCAL lock_timeout = '1s'").execute(&mut **tx).await?;
-        // A schema cannot be bound; its name is made of a number.
-        let drop = format!("DROP SCHEMA IF EXISTS {} CASCADE", family.schema());
-        sqlx::query(sqlx::AssertSqlSafe(drop)).execute(&mut **tx).await?;
+        // As `Family::schema` names it. A name cannot be bound; this one ends in a number.
+        QueryBuilder::new("DROP SCHEMA IF EXISTS views_")
+            .push(generation)
+            .push(" CASCADE")
+            .build()
+            .persistent(false)
+            .execute(&mut **tx)
+            .await?;
     }
     tx.commit().await?;
     if let Place::Folder(folder) = place {
