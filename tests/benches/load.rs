@@ -25,13 +25,13 @@ pub fn seconds_on(seconds: u64) -> Timestamp {
 
 /// A note of 400 bytes about one of so many customers, as CloudEvents JSON.
 pub fn note(n: u64, customers: u64, at: Timestamp) -> Value {
-    let text = "x".repeat(NOTE_DATA_BYTES - r#"{"text":"","visibility":"internal"}"#.len());
+    let text = "x".repeat(NOTE_DATA_BYTES - r#"{"text":"","visibility":"team"}"#.len());
     envelope(
         "interaction.noted",
         n,
         n % customers,
         at,
-        json!({ "visibility": "internal", "text": text }),
+        json!({ "visibility": "team", "text": text }),
     )
 }
 

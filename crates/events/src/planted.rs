@@ -90,3 +90,19 @@ pub fn planted(mistake: Mistake) -> bool {
 pub const fn planted(_: Mistake) -> bool {
     false
 }
+
+/// When something happened; with [`Mistake::WallClock`] the moment at which it is looked at.
+#[cfg(feature = "faults")]
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "that is the mistake")]
+pub fn moment(at: jiff::Timestamp) -> jiff::Timestamp {
+    if planted(Mistake::WallClock) { jiff::Timestamp::now() } else { at }
+}
+
+/// When something happened.
+#[cfg(not(feature = "faults"))]
+#[must_use]
+#[inline]
+pub const fn moment(at: jiff::Timestamp) -> jiff::Timestamp {
+    at
+}

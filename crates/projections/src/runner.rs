@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use events::envelope::Recorded;
 use events::fact::Fact;
 use events::id::{CustomerId, EventRef, Tenant};
+use events::planted::{Mistake, planted};
 use jiff::Timestamp;
 use store::checkpoint::{self, Checkpoint};
 use store::db::{Family, Step};
@@ -195,6 +196,10 @@ impl Runner {
         let mut tx = self.db.begin_write().await?;
         let book = self.book.clone();
         let outcome = self.fold_page(&mut tx, &page).await;
+        if planted(Mistake::CheckpointApart) {
+            tx.commit().await?;
+            tx = self.db.begin_write().await?;
+        }
         let outcome = match outcome {
             Ok(()) => {
                 checkpoint::advance(&mut tx, CHECKPOINT, &self.at, &to).await.map_err(Into::into)

@@ -13,6 +13,7 @@ use events::fact::promise::{How, Settled};
 use events::fact::purchase::PurchaseKind;
 use events::id::{About, EventRef, Ident, Slug};
 use events::kind::Direction;
+use events::planted;
 use events::policy::ThanksFor;
 use events::tier::Tier;
 use jiff::{SignedDuration, Timestamp};
@@ -100,7 +101,7 @@ impl State {
     }
 
     fn silence(&mut self, entry: &Entry<'_>) {
-        let (day, at, imported) = (entry.day, entry.at(), entry.is_imported());
+        let (day, at, imported) = (entry.day, planted::moment(entry.at()), entry.is_imported());
         if entry.resets_they() {
             let event = entry.reference();
             if self.first_theirs.is_none() {
