@@ -58,6 +58,13 @@ async fn hard_days(house: &House) {
         "data": { "text": "The answer was for Pak Anton", "visibility": "team" },
     });
     house.event(correction, "interaction.noted").await;
+    // A correction on the page of one customer of what stood on the page of another.
+    let across = json!({
+        "id": "n-2", "time": "2026-05-05T09:40:00+07:00", "subject": "c-2",
+        "voids": "/test#c-1-purchase.recorded-2026-05-05T08:00:00+07:00",
+        "data": { "text": "That sale was to somebody else", "visibility": "team" },
+    });
+    house.event(across, "interaction.noted").await;
     let raised = json!({
         "complaint": "k-1", "kind": "service", "category": "cleanliness", "severity": "high",
         "text": "Dust",

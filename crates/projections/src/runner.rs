@@ -337,7 +337,10 @@ impl Runner {
                 if let Some(holder) = Holder::of(&fact)
                     && fact.position <= end
                 {
-                    work.dirty.insert((tenant.clone(), holder));
+                    // They need not be in this segment, and have rows all the same.
+                    let key = (tenant.clone(), holder);
+                    work.known.insert(key.clone());
+                    work.dirty.insert(key);
                 }
             }
         }
