@@ -181,7 +181,7 @@ pub async fn unnested(pool: &PgPool, count: u64) -> f64 {
     let rows: Vec<String> = vec![data; BATCH];
     let began = Instant::now();
     for chunk in ids.chunks(BATCH) {
-        sqlx::query("INSERT INTO bare (id, data) SELECT * FROM unnest($1::text[], $2::text[])")
+        sqlx::query("INSERT INTO bare (id, data) SELECT id, data FROM unnest($1::text[], $2::text[]) AS it (id, data)")
             .bind(chunk)
             .bind(&rows[..chunk.len()])
             .execute(pool)

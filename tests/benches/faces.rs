@@ -252,7 +252,7 @@ async fn selects(url: &str, count: u64, customers: u64) -> f64 {
     .await
     .unwrap();
     let text = format!(
-        "SELECT t.*, e.data FROM {schema}.timeline t JOIN log.events e USING (position)
+        "SELECT t.occurred_at, t.position, t.phase, t.direction, t.out_of_order, e.type, e.data FROM {schema}.timeline t JOIN log.events e USING (position)
           WHERE t.holder = $1 AND t.tenant = 'main'
           ORDER BY t.occurred_at DESC, t.position DESC LIMIT 50"
     );

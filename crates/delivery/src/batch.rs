@@ -9,6 +9,7 @@ use std::time::Duration;
 use async_nats::client::Request;
 use async_nats::{Client, HeaderMap, RequestErrorKind};
 use bytes::Bytes;
+use events::planted::{Mistake, planted};
 use events::subject;
 use serde::Deserialize;
 use uuid::Uuid;
@@ -120,8 +121,10 @@ fn headers(it: &Outgoing) -> HeaderMap {
 }
 
 fn fenced(headers: &mut HeaderMap, fence: u64) {
-    headers.insert(EXPECTED_LAST, fence.to_string().as_str());
-    headers.insert(EXPECTED_LAST_FILTER, subject::ALL);
+    if !planted(Mistake::NoFence) {
+        headers.insert(EXPECTED_LAST, fence.to_string().as_str());
+        headers.insert(EXPECTED_LAST_FILTER, subject::ALL);
+    }
 }
 
 async fn ask(client: &Client, it: &Outgoing, headers: HeaderMap) -> Result<Bytes, PublishError> {

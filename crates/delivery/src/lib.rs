@@ -6,6 +6,7 @@
 
 pub mod batch;
 pub mod counters;
+pub mod place;
 pub mod relay;
 pub mod resume;
 pub mod stream;

@@ -16,6 +16,7 @@ use events::envelope::Recorded;
 use events::id::{Stream, Tenant};
 use events::kind::Kind;
 use events::mint::Ids;
+use events::planted::{Mistake, planted};
 use events::subject;
 use events::time::Clock;
 use jiff::{SignedDuration, Timestamp};
@@ -26,7 +27,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::batch::{self, Outgoing, POSITION, PublishError};
 use crate::counters::Counters;
-use crate::resume::{Because, Found, Last, Seen, Start, decide};
+use crate::place::{Look, Place};
+use crate::resume::{Because, Found, Last, Seen, Start};
 use crate::stream::STREAM;
 
 /// Name of the relay's checkpoint, in the log's database.
@@ -87,14 +89,6 @@ enum Trouble {
     LogRolledBack(i64),
 }
 
-/// Where the relay stands.
-struct Place {
-    checkpoint: Checkpoint,
-    position: i64,
-    seen: Seen,
-    fence: u64,
-}
-
 impl Relay {
     /// Publishes under the epoch of a held lease, until asked to stop or taken over.
     pub async fn run(self, epoch: i64, stop: CancellationToken) -> Ended {
@@ -143,13 +137,12 @@ impl Relay {
             return Err(MoveError::Fenced { name: CHECKPOINT.to_owned() }.into());
         }
         let found = self.look().await?;
-        let seen = checkpoint.detail.as_deref().and_then(Seen::from_detail);
-        let resume = decide(checkpoint.position, seen, &found);
-        if matches!(resume.because, Because::RolledBack | Because::MadeAnew) {
+        let look = Look::new(checkpoint, found);
+        if matches!(look.because(), Because::RolledBack | Because::MadeAnew) {
             Counters::count(&self.counters.broker_rollbacks, 1);
-            tracing::error!(because = ?resume.because, "broker_rollback: SAPA_OUT is not as it was; its end is published again");
+            tracing::error!(because = ?look.because(), "broker_rollback: SAPA_OUT is not as it was; its end is published again");
         }
-        let position = match resume.start {
+        let position = match look.start() {
             Start::After(it) => it,
             Start::OldestKept => self.before_oldest_kept().await?,
         };
@@ -158,7 +151,8 @@ impl Relay {
             return Err(Trouble::LogRolledBack(position));
         }
         self.counters.at(position, head);
-        Ok(Place { checkpoint, position, seen: found.stream, fence: resume.fence })
+        let skipped = i64::from(planted(Mistake::ResumeTooFar) && position < head);
+        Ok(look.after(position + skipped))
     }
 
     /// The stream as it stands.
@@ -209,10 +203,10 @@ impl Relay {
             // Listen first: an append that lands while we read must not be slept through.
             let rung = self.bell.listen();
             if page.is_empty() {
-                page = self.log.read_after(place.position, limit).await?;
+                page = self.log.read_after(place.position(), limit).await?;
             }
             let Some(last) = page.last() else {
-                self.counters.at(place.position, place.position);
+                self.counters.at(place.position(), place.position());
                 tokio::select! {
                     () = rung => (),
                     () = tokio::time::sleep(POLL) => (),
@@ -225,15 +219,13 @@ impl Relay {
             let batch = self.ids.new_id();
             let client = self.context.client();
             let (published, next) = tokio::join!(
-                batch::publish(&client, &messages, place.fence, batch),
+                batch::publish(&client, &messages, place.fence(), batch),
                 self.log.read_after(position, limit),
             );
-            place.fence = published?;
-            place.seen.last_sequence = place.fence;
-            place.position = position;
+            let to = place.published(position, event, published?);
             Counters::count(&self.counters.published, messages.len());
             self.counters.at(position, self.bell.position());
-            self.store(place, event).await?;
+            self.store(place, to).await?;
             *pause = PAUSE_FIRST;
             page = next?;
         }
@@ -241,17 +233,11 @@ impl Relay {
     }
 
     /// Remembers the place, under our epoch only.
-    async fn store(&self, place: &mut Place, event: events::id::EventRef) -> Result<(), Trouble> {
-        let to = Checkpoint {
-            position: place.position,
-            event: Some(event),
-            epoch: place.checkpoint.epoch,
-            detail: Some(place.seen.to_detail()),
-        };
+    async fn store(&self, place: &mut Place, to: Checkpoint) -> Result<(), Trouble> {
         let mut tx = self.log.db().begin_write().await.map_err(MoveError::from)?;
-        checkpoint::advance(&mut tx, CHECKPOINT, &place.checkpoint, &to).await?;
+        checkpoint::advance(&mut tx, CHECKPOINT, place.checkpoint(), &to).await?;
         tx.commit().await.map_err(MoveError::from)?;
-        place.checkpoint = to;
+        place.stored(to);
         Ok(())
     }
 

@@ -4,8 +4,11 @@
 //! events enter the log in the order of `SAPA_IN`, over a take-over too; nothing is dropped while the
 //! database is away. De-duplication rests on the event's id alone, never on a stream sequence.
 
+pub mod attempts;
 pub mod counters;
 pub mod decode;
+pub mod intake;
+mod mistaken;
 mod notice;
 mod pull;
 mod record;
@@ -23,7 +26,6 @@ use events::id::Tenant;
 use events::time::Clock;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use jiff::Timestamp;
 use store::{Appender, Log};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -32,11 +34,12 @@ use tokio_util::sync::CancellationToken;
 pub use counters::Counters;
 pub use decode::{TenantSettings, Tenants};
 
+use crate::intake::{Intake, Opened};
 use crate::pull::{Pull, Standing};
 use crate::record::{Chunk, Recorder};
-use crate::step::{Delivery, Sorter};
+use crate::step::Delivery;
 use crate::stream::BATCH_MAX;
-use crate::wire::{Answer, Answers, Place, Taken};
+use crate::wire::{Answer, Answers, Taken};
 
 /// Messages pending and none delivered for this long: the pull is set up again.
 pub const STALLED_AFTER: Duration = Duration::from_secs(30);
@@ -166,11 +169,9 @@ struct Flow {
     source: Source,
     reopen_pause: Duration,
     missed: u32,
-    incarnation: Timestamp,
-    highest: u64,
     /// The answer subject of the newest delivery.
     newest_reply: Option<String>,
-    sorter: Sorter<Taken>,
+    intake: Intake<Taken>,
     /// Read ahead, while another chunk is being committed.
     ahead: Option<Chunk>,
     /// The chunk being committed, for asking the broker to be patient.
@@ -188,13 +189,11 @@ impl Flow {
         let now = Instant::now();
         Self {
             source: Source::Opening(pull::open(ingest.context.clone()).boxed()),
-            sorter: Sorter::new(ingest.ack_wait),
+            intake: Intake::new(ingest.ack_wait),
             ingest,
             stop,
             reopen_pause: REOPEN_FIRST,
             missed: 0,
-            incarnation: Timestamp::UNIX_EPOCH,
-            highest: 0,
             newest_reply: None,
             ahead: None,
             in_work: Arc::from([]),
@@ -226,19 +225,12 @@ impl Flow {
     }
 
     fn opened(&mut self, pull: Box<Pull>) {
-        if pull.incarnation != self.incarnation {
-            // What was held is of a stream that is gone; its sequences mean nothing here.
-            self.sorter = Sorter::new(self.ingest.ack_wait);
-            self.incarnation = pull.incarnation;
-            self.highest = 0;
-        } else if pull.last_sequence < self.highest {
-            tracing::error!(
-                seen = self.highest,
-                found = pull.last_sequence,
-                "broker_rollback: SAPA_IN has lost its tail"
-            );
+        if let Opened::RolledBack { seen } =
+            self.intake.opened(pull.incarnation, pull.last_sequence, Instant::now())
+        {
+            let found = pull.last_sequence;
+            tracing::error!(seen, found, "broker_rollback: SAPA_IN has lost its tail");
             Counters::add(&self.ingest.counters.broker_rollbacks, 1);
-            self.highest = pull.last_sequence;
         }
         self.missed = 0;
         self.last_arrival = Instant::now();
@@ -275,14 +267,14 @@ impl Flow {
         if it.redelivered {
             Counters::add(&self.ingest.counters.redelivered, 1);
         }
-        self.highest = self.highest.max(it.stream_sequence);
         self.newest_reply = it.message.message.reply.as_ref().map(ToString::to_string);
-        self.sorter.arrive(it, now)
+        self.intake.arrive(it, now)
     }
 
     /// A missed heartbeat is a hint, three are a reason; anything else is a reason at once.
     fn failed(&mut self, error: &async_nats::Error) {
         self.missed += 1;
+        self.intake.interrupted(Instant::now());
         tracing::debug!(%error, missed = self.missed, "the pull on SAPA_IN stumbled");
         if MISSED_MAX <= self.missed {
             self.reopen();
@@ -320,8 +312,9 @@ impl Flow {
                 return;
             }
         };
-        self.sorter.learn(standing.known);
-        let ours = standing.pinned.is_none() || standing.pinned.as_deref() == self.sorter.pin();
+        self.intake.learn(&standing.known, Instant::now());
+        let pinned = standing.known.pinned.as_deref();
+        let ours = pinned.is_none() || pinned == self.intake.sorter().pin();
         if stall && ours && 0 < standing.waiting && STALLED_AFTER <= self.last_arrival.elapsed() {
             tracing::warn!(
                 waiting = standing.waiting,
@@ -332,7 +325,8 @@ impl Flow {
     }
 
     async fn tick(&mut self) {
-        if self.sorter.is_closed() {
+        self.intake.look(Instant::now());
+        if self.intake.sorter().is_closed() {
             self.ask();
         } else if STALLED_AFTER <= self.last_arrival.elapsed() {
             self.suspects_stall = true;
@@ -348,18 +342,19 @@ impl Flow {
 
     fn in_hand(&self) -> impl Iterator<Item = &Taken> {
         let ahead = self.ahead.iter().flat_map(|it| it.messages.iter());
-        self.in_work.iter().chain(ahead).chain(self.sorter.held())
+        self.in_work.iter().chain(ahead).chain(self.intake.sorter().held())
     }
 
     /// Moves what is in order towards the log: one chunk committing, one read ahead.
     fn advance(&mut self) {
-        let wanted = self.committing.is_none() || AHEAD_MIN <= self.sorter.len();
+        let wanted = self.committing.is_none() || AHEAD_MIN <= self.intake.sorter().len();
         if self.ahead.is_none() && wanted {
-            let messages = self.sorter.release(BATCH_MAX, Instant::now());
+            let messages = self.intake.release(BATCH_MAX, Instant::now());
             if !messages.is_empty() {
                 let tenants = Arc::clone(&self.ingest.tenants.borrow());
                 let now = self.ingest.clock.now();
-                self.ahead = Some(Chunk::new(messages, tenants, self.incarnation, now));
+                let incarnation = self.intake.incarnation();
+                self.ahead = Some(Chunk::new(messages, tenants, incarnation, now));
             }
         }
         if self.committing.is_none()
@@ -367,7 +362,7 @@ impl Flow {
         {
             self.in_work = Arc::clone(&chunk.messages);
             let recorder = self.ingest.recorder.clone();
-            let work = recorder.record(chunk, self.incarnation, self.stop.clone());
+            let work = recorder.record(chunk, self.stop.clone());
             self.committing = Some(work.boxed());
         }
     }
@@ -389,7 +384,7 @@ impl Flow {
             None => Vec::new(),
         };
         left.extend(self.ahead.iter().flat_map(|it| it.messages.iter().cloned()));
-        left.extend(self.sorter.drain());
+        left.extend(self.intake.drain());
         let answers = self.ingest.recorder.answers.clone();
         for it in &left {
             answers.give(Some(it), Answer::Nak).await;
@@ -399,20 +394,10 @@ impl Flow {
         if let (Some(consumer), Some(like)) = (consumer, self.newest_reply.take())
             && let Ok(standing) = pull::ask(consumer).await
         {
-            answers.give_back_unseen(&like, self.unseen(&standing)).await;
+            let unseen =
+                self.intake.unseen(standing.known.pinned.as_deref(), standing.delivered_up_to);
+            answers.give_back_unseen(&like, unseen).await;
             answers.flush().await;
         }
-    }
-
-    /// What was delivered after the newest message that reached us was on its way when we left. It
-    /// would lie there for a whole `ack_wait`, and newer messages behind it.
-    fn unseen(&self, standing: &Standing) -> impl Iterator<Item = Place> + use<> {
-        let ours = standing.pinned.is_some() && standing.pinned.as_deref() == self.sorter.pin();
-        let end = if ours { standing.delivered_up_to } else { self.highest };
-        let deliveries = self.sorter.last_delivery() + 1..;
-        (self.highest + 1..=end).zip(deliveries).map(|(stream_sequence, consumer_sequence)| Place {
-            stream_sequence,
-            consumer_sequence,
-        })
     }
 }

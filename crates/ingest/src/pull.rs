@@ -37,8 +37,6 @@ pub(crate) struct Standing {
     pub(crate) delivered_up_to: u64,
     /// Messages that wait to be delivered.
     pub(crate) waiting: u64,
-    /// Who is pinned, if anybody.
-    pub(crate) pinned: Option<String>,
 }
 
 /// Opens the pull.
@@ -64,12 +62,11 @@ pub(crate) async fn ask(consumer: Consumer<pull::Config>) -> Result<Standing, as
     let info = tokio::time::timeout(ASK_WAIT, consumer.get_info()).await??;
     Ok(Standing {
         known: Known {
-            ack_pending: info.num_ack_pending,
-            delivered: info.delivered.consumer_sequence,
+            acked_up_to: info.ack_floor.stream_sequence,
+            pinned: info.priority_groups.into_iter().find_map(|it| it.pinned_client_id),
         },
         delivered_up_to: info.delivered.stream_sequence,
         waiting: info.num_pending,
-        pinned: info.priority_groups.into_iter().find_map(|it| it.pinned_client_id),
     })
 }
 

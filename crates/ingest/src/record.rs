@@ -2,30 +2,28 @@
 //!
 //! Promises that a message is acknowledged after its event is committed, and terminated after its
 //! bytes are committed to quarantine. While the database is away the same chunk is tried again and
-//! again. What fails alone, while the database answers others, is quarantined after
-//! [`ATTEMPTS_MAX`] attempts of its own.
+//! again. What follows from the answers of the log is decided in [`crate::attempts`].
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use events::envelope::{Incoming, Provenance};
 use events::id::Tenant;
-use events::problem::{Code, Language, Problem};
+use events::planted::{Mistake, planted};
+use events::problem::{Language, Problem};
 use events::time::Clock;
 use jiff::Timestamp;
 use serde_json::Value;
-use store::{AppendError, Appender, Log, quarantine};
+use store::{Appender, Log, quarantine};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::attempts::{Attempts, Suspicious, internal};
 use crate::counters::Counters;
 use crate::decode::{Raw, Refused, Tenants, decode, headers_to_json};
-use crate::notice;
-use crate::verdict::{self, Verdict};
 use crate::wire::{Answer, Answers, Taken};
+use crate::{mistaken, notice};
 
-/// Attempts at one message that fails alone.
-pub(crate) const ATTEMPTS_MAX: u32 = 5;
 /// Pause before a chunk is tried again; it doubles.
 const RETRY_FIRST: Duration = Duration::from_millis(100);
 /// The longest pause.
@@ -37,6 +35,8 @@ const INLINE_MAX: usize = 4;
 #[derive(Debug)]
 pub(crate) struct Chunk {
     pub(crate) messages: Arc<[Taken]>,
+    /// Of the stream that they were taken from, whatever stream there is by now.
+    incarnation: Timestamp,
     decoded: Decoded,
 }
 
@@ -64,7 +64,7 @@ impl Chunk {
         } else {
             Decoded::Soon(tokio::task::spawn_blocking(read))
         };
-        Self { messages, decoded }
+        Self { messages, incarnation, decoded }
     }
 }
 
@@ -94,21 +94,10 @@ pub(crate) struct Recorder {
     pub(crate) home: Tenant,
 }
 
-/// A refused message and what is known about it.
-struct Suspicious {
-    index: usize,
-    refused: Refused,
-}
-
 impl Recorder {
     /// Records a chunk and answers for each message. What is left when asked to stop comes back.
-    pub(crate) async fn record(
-        self,
-        chunk: Chunk,
-        incarnation: Timestamp,
-        stop: CancellationToken,
-    ) -> Vec<Taken> {
-        let Chunk { messages, decoded } = chunk;
+    pub(crate) async fn record(self, chunk: Chunk, stop: CancellationToken) -> Vec<Taken> {
+        let Chunk { messages, incarnation, decoded } = chunk;
         let decoded = match decoded {
             Decoded::Here(it) => it,
             Decoded::Soon(task) => match task.await {
@@ -124,7 +113,7 @@ impl Recorder {
         for (index, it) in decoded.into_iter().enumerate() {
             match it {
                 Ok(incoming) => pending.push((index, incoming)),
-                Err(refused) => suspicious.push(Suspicious { index, refused }),
+                Err(refused) => suspicious.push(Suspicious { index, refused, conflicting: None }),
             }
         }
         let mut open = self.append(&messages, pending, &mut suspicious, &stop).await;
@@ -144,53 +133,38 @@ impl Recorder {
         stop: &CancellationToken,
     ) -> Vec<usize> {
         let mut pause = RETRY_FIRST;
-        // One by one, to find out which message it is that fails.
-        let mut alone = false;
-        let mut failures = 0;
-        while !pending.is_empty() {
-            let rest = if alone { pending.split_off(1) } else { Vec::new() };
-            let events = pending.iter().map(|(_, it)| it.clone()).collect();
-            let outcomes = self.appender.append_each(events).await;
-            let mut again = Vec::new();
-            let mut unavailable = false;
-            for ((index, incoming), outcome) in pending.into_iter().zip(outcomes) {
-                match verdict::of(&outcome) {
-                    Verdict::Ack => {
-                        self.count(outcome.is_ok_and(|it| it.is_new()));
-                        self.answers.give(messages.get(index), Answer::Ack).await;
-                    }
-                    Verdict::Quarantine(problem) => {
-                        let problem = self.with_fields(&incoming, problem).await;
-                        let refused = refused(&incoming, problem);
-                        suspicious.push(Suspicious { index, refused });
-                    }
-                    Verdict::Retry => {
-                        unavailable |= matches!(outcome, Err(AppendError::Unavailable(_)));
-                        again.push((index, incoming));
-                    }
-                }
+        if planted(Mistake::AckBeforeCommit) {
+            for it in messages {
+                self.answers.give(Some(it), Answer::Ack).await;
             }
-            if again.is_empty() {
-                (pause, failures) = (RETRY_FIRST, 0);
+        }
+        mistaken::change(messages, &mut pending);
+        let mut attempts = Attempts::new(pending);
+        while let Some(events) = attempts.hand_out() {
+            let heard = attempts.heard(self.appender.append_each(events).await);
+            for (index, is_new) in heard.done {
+                self.count(is_new);
+                self.answers.give(messages.get(index), Answer::Ack).await;
+            }
+            for mut it in heard.suspicious {
+                if let Some(other) = it.conflicting.take() {
+                    it.refused.problem = self.with_fields(&other, it.refused.problem).await;
+                }
+                suspicious.push(it);
+            }
+            if !heard.again {
+                pause = RETRY_FIRST;
                 self.counters.flowing();
-                pending = rest;
                 continue;
             }
             self.counters.stuck(self.clock.now());
-            let answers_others = unavailable && self.log.head().await.is_ok();
-            failures = if answers_others && alone { failures + 1 } else { 0 };
-            if failures == ATTEMPTS_MAX {
-                let (index, incoming) = again.remove(0);
-                suspicious.push(Suspicious { index, refused: internal(Some(&incoming)) });
-            }
-            alone = answers_others && failures < ATTEMPTS_MAX;
-            again.extend(rest);
-            pending = again;
+            let answers_others = heard.unavailable && self.log.head().await.is_ok();
+            suspicious.extend(attempts.failed(answers_others));
             if !wait(&mut pause, stop).await {
-                return pending.into_iter().map(|(index, _)| index).collect();
+                break;
             }
         }
-        Vec::new()
+        attempts.left()
     }
 
     /// Names what differs from the event that has the id already; without it where the log is away.
@@ -278,23 +252,5 @@ async fn wait(pause: &mut Duration, stop: &CancellationToken) -> bool {
     tokio::select! {
         () = tokio::time::sleep(this) => true,
         () = stop.cancelled() => false,
-    }
-}
-
-fn refused(it: &Incoming, problem: Box<Problem>) -> Refused {
-    Refused {
-        problem,
-        tenant: Some(it.tenant.clone()),
-        source: Some(it.source.to_string()),
-        event_id: Some(it.id.to_string()),
-    }
-}
-
-/// The refusal of a message that fails for no reason of its sender's.
-fn internal(it: Option<&Incoming>) -> Refused {
-    let problem = Box::new(Problem::of(Code::Internal));
-    match it {
-        Some(it) => refused(it, problem),
-        None => Refused { problem, tenant: None, source: None, event_id: None },
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_nats::{Client, HeaderMap};
 
+use crate::intake::Place;
 use crate::notice::Notice;
 
 /// How long a stopping ingest waits for its last answers to leave the socket.
@@ -30,13 +31,6 @@ pub(crate) enum Answer<'a> {
     Nak,
     /// Never again, for this reason.
     Term(&'a str),
-}
-
-/// Which delivery an answer is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub(crate) stream_sequence: u64,
-    pub(crate) consumer_sequence: u64,
 }
 
 /// The answer subject of another first delivery, spelled like one we have seen: 9 tokens, or 11 and
