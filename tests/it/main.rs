@@ -21,6 +21,7 @@ mod live_stream;
 mod program;
 mod projection_management;
 mod projections;
+mod simulation;
 mod survival;
 mod survival_checks;
 mod survival_load;
