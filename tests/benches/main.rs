@@ -9,9 +9,11 @@ mod faces;
 mod folded;
 mod ground;
 mod load;
+mod peers;
 mod program;
 mod report;
 mod serving;
+mod torture;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -20,8 +22,17 @@ use ground::Ground;
 use report::Report;
 
 /// What can be measured, in the order in which it is.
-const MEASURES: [&str; 7] =
-    ["append", "http", "visible", "timelines", "drain", "folded", "program"];
+const MEASURES: [&str; 9] = [
+    "append",
+    "http",
+    "visible",
+    "timelines",
+    "drain",
+    "folded",
+    "program",
+    "torture",
+    "peers",
+];
 
 struct Wanted {
     measures: Vec<String>,
@@ -54,13 +65,13 @@ fn wanted() -> Result<Wanted, String> {
     Ok(wanted)
 }
 
-/// The folder above the one this program lies in.
+/// The folder above the one this program lies in: `release`, or `debug` with `--profile dev`.
 fn target() -> PathBuf {
     let program = std::env::current_exe().unwrap_or_default();
     program.ancestors().nth(2).unwrap_or(Path::new(".")).to_owned()
 }
 
-/// The program that is measured is the one of this source.
+/// The program that is measured is the one of this source, in the profile of this program.
 fn build() -> bool {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
@@ -71,7 +82,11 @@ fn build() -> bool {
             command.env_remove(name);
         }
     }
-    let built = command.args(["build", "--release", "--locked", "-p", "sapa"]).status();
+    command.args(["build", "--locked", "-p", "sapa"]);
+    if !target().ends_with("debug") {
+        command.arg("--release");
+    }
+    let built = command.status();
     built.is_ok_and(|it| it.success())
 }
 
@@ -107,6 +122,8 @@ async fn run(wanted: &Wanted) {
             "timelines" => faces::timelines(&ground, &mut report).await,
             "drain" => drain::measure(&ground, &mut report).await,
             "folded" => folded::measure(&ground, &mut report).await,
+            "torture" => torture::measure(&ground, &mut report).await,
+            "peers" => peers::measure(&ground, &mut report).await,
             _ => program::measure(&ground, &mut report).await,
         }
     }

@@ -75,6 +75,17 @@ impl Line {
         }
     }
 
+    /// A figure that only somebody else has: it stands in the column of what is beside.
+    pub fn of_a_peer(
+        id: &'static str,
+        what: impl Into<String>,
+        peer: impl Into<String>,
+        figure: f64,
+        unit: &'static str,
+    ) -> Self {
+        Self::plain(id, what, &[], unit).beside(peer, &[figure])
+    }
+
     /// The same beside the raw limit.
     pub fn beside(mut self, what: impl Into<String>, rounds: &[f64]) -> Self {
         self.beside = Some((what.into(), median(rounds)));
@@ -90,6 +101,14 @@ impl Line {
     /// Ours over raw; ours where nothing stands beside it.
     fn judged(&self) -> f64 {
         self.beside.as_ref().map_or(self.ours, |(_, raw)| self.ours / raw)
+    }
+
+    /// Our figure with its unit; nothing where only a peer has one.
+    fn own(&self) -> String {
+        if self.ours.is_nan() {
+            return String::new();
+        }
+        format!("{} {}", figure(self.ours), self.unit)
     }
 
     fn to_json(&self) -> Value {
@@ -124,6 +143,9 @@ impl Report {
         );
         for line in &self.lines {
             let (beside, raw, ratio) = match &line.beside {
+                Some((what, raw)) if line.ours.is_nan() => {
+                    (what.as_str(), format!("{} {}", figure(*raw), line.unit), String::new())
+                }
                 Some((what, raw)) => (what.as_str(), figure(*raw), format!("{:.2}", line.judged())),
                 None => ("", String::new(), String::new()),
             };
@@ -134,11 +156,10 @@ impl Report {
             };
             let _ = writeln!(
                 text,
-                "| {} | {} | {} {} | {beside} | {raw} | {ratio} | {} | {met} |",
+                "| {} | {} | {} | {beside} | {raw} | {ratio} | {} | {met} |",
                 line.id,
                 line.what,
-                figure(line.ours),
-                line.unit,
+                line.own(),
                 line.goal.spelled(),
             );
         }
@@ -155,6 +176,9 @@ impl Report {
 
 fn row(line: &Line) -> String {
     let beside = line.beside.as_ref().map_or_else(String::new, |(what, raw)| {
+        if line.ours.is_nan() {
+            return format!("{} {} for {what}", figure(*raw), line.unit);
+        }
         format!("  beside {} for {what}: ratio {:.2}", figure(*raw), line.judged())
     });
     let goal = match line.goal.met(line.judged()) {
@@ -162,12 +186,14 @@ fn row(line: &Line) -> String {
         Some(false) => format!("  goal {} MISSED", line.goal.spelled()),
         None => String::new(),
     };
-    format!("{:4} {}: {} {}{beside}{goal}", line.id, line.what, figure(line.ours), line.unit)
+    format!("{:4} {}: {}{beside}{goal}", line.id, line.what, line.own())
 }
 
 /// A figure as people read it.
 fn figure(it: f64) -> String {
     match it.abs() {
+        none if none.is_nan() => "none".to_owned(),
+        whole if whole == 0.0 => "0".to_owned(),
         big if 1_000.0 <= big => {
             let whole = format!("{it:.0}");
             let mut text = String::new();
