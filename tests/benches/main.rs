@@ -22,17 +22,8 @@ use ground::Ground;
 use report::Report;
 
 /// What can be measured, in the order in which it is.
-const MEASURES: [&str; 9] = [
-    "append",
-    "http",
-    "visible",
-    "timelines",
-    "drain",
-    "folded",
-    "program",
-    "torture",
-    "peers",
-];
+const MEASURES: [&str; 9] =
+    ["append", "http", "visible", "timelines", "drain", "folded", "program", "torture", "peers"];
 
 struct Wanted {
     measures: Vec<String>,

@@ -58,9 +58,9 @@ def start(folder):
 
 
 def event(n):
-    bare = json.dumps({"visibility": "internal", "text": "", "n": n}, separators=(",", ":"))
+    bare = json.dumps({"visibility": "team", "text": "", "n": n}, separators=(",", ":"))
     text = "x" * (400 - len(bare))
-    data = json.dumps({"visibility": "internal", "text": text, "n": n}, separators=(",", ":"))
+    data = json.dumps({"visibility": "team", "text": text, "n": n}, separators=(",", ":"))
     tags = [f"customer:{n % CUSTOMERS}"]
     return umadb.Event(event_type="Noted", data=data.encode(), tags=tags, uuid=uuid.UUID(int=n + 1))
 
