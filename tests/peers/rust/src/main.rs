@@ -1,6 +1,6 @@
 //! mire under the load and the torture that Sapa gets: `sapa-peers MEASURE POSTGRES_URL [AMOUNT]`.
 //!
-//! MEASURE is p1, t1, t2 or t3; one line of JSON comes out. The database must be empty: mire makes its
+//! MEASURE is p1, t1 or t2; one line of JSON comes out. The database must be empty: mire makes its
 //! own tables. What is done and counted is the same as in tests/peers/torture.mjs.
 
 mod mire_peer;
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 use serde_json::{Value, json};
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
@@ -29,14 +29,12 @@ const HELD_EVERY: u64 = 10;
 const IDLE: Duration = Duration::from_secs(1);
 /// How long a reader that is delivered nothing is waited for.
 const SILENCE: Duration = Duration::from_secs(5);
-/// Events that a subscriber of T3 handles at most before it is killed.
-const HANDLED_MAX: u64 = 25;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let [measure, url, rest @ ..] = words.as_slice() else {
-        bail!("sapa-peers p1|t1|t2|t3 POSTGRES_URL [AMOUNT]");
+        bail!("sapa-peers p1|t1|t2 POSTGRES_URL [AMOUNT]");
     };
     let amount: u64 = rest.first().map_or(Ok(1_000), |it| it.parse())?;
     let pool = PgPoolOptions::new().max_connections(64).connect(url).await?;
@@ -45,8 +43,6 @@ async fn main() -> anyhow::Result<()> {
         "p1" => (rate(&store, amount).await?, mire_peer::APPEND_NOTE),
         "t1" => (visibility(&store, &pool, amount).await?, mire_peer::READ_NOTE),
         "t2" => (idempotency(&store, &pool, amount).await?, mire_peer::ONCE_NOTE),
-        "t3" => (crashes(&store, &pool, url, amount).await?, mire_peer::CHECKPOINT_NOTE),
-        "subscriber" => return store.subscribe(amount).await,
         other => bail!("there is no measure {other}"),
     };
     let mut line = json!({ "peer": "mire", "version": "0.4.0", "measure": measure, "note": note });
@@ -220,36 +216,5 @@ async fn idempotency(store: &Store, pool: &PgPool, count: u64) -> anyhow::Result
         "events": events,
         "stored_twice": u64::try_from(stored)?.saturating_sub(events),
         "other_receipt": other,
-    }))
-}
-
-/// T3: so many times a subscriber is killed between its handler and its checkpoint, then started
-/// again; the last one runs to the end.
-async fn crashes(store: &Store, pool: &PgPool, url: &str, times: u64) -> anyhow::Result<Value> {
-    sqlx::raw_sql("CREATE TABLE applied (n BIGINT NOT NULL)").execute(pool).await?;
-    let events = HANDLED_MAX * times + 100;
-    // One after the other: what concurrent appends do to a reader is what T1 counts.
-    for n in 0..events {
-        store.append(n).await?;
-    }
-    for crash in 0..=times {
-        let after = if crash == times { 0 } else { 1 + (crash * 7) % HANDLED_MAX };
-        let mut command = tokio::process::Command::new(std::env::current_exe()?);
-        command.args(["subscriber", url, &after.to_string()]).kill_on_drop(true);
-        let status = command.stdout(std::process::Stdio::null()).status().await?;
-        ensure!(status.success() == (after == 0), "subscriber {crash} ended with {status}");
-    }
-    let counts: Vec<(i64, i64)> = sqlx::query_as(
-        "SELECT e.global_position, count(a.n) FROM es_events e
-           LEFT JOIN applied a ON a.n = (e.data ->> 'n')::bigint
-          GROUP BY e.global_position",
-    )
-    .fetch_all(pool)
-    .await?;
-    Ok(json!({
-        "crashes": times,
-        "events": counts.len(),
-        "applied_twice": counts.iter().filter(|it| 1 < it.1).count(),
-        "never_applied": counts.iter().filter(|it| it.1 < 1).count(),
     }))
 }

@@ -1,24 +1,21 @@
 //! What of mire is used, as its documentation and its examples do.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use mire::{
     Aggregate, Event, EventData, EventHandler, EventStore, ExpectedVersion, HandledEvent,
-    ProjectionRunner, TransactionalEventHandler,
+    ProjectionRunner,
 };
 use serde::{Deserialize, Serialize};
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 pub const APPEND_NOTE: &str = "append, ExpectedVersion::Any, 64 connections, 10,000 streams";
 pub const READ_NOTE: &str =
-    "ProjectionRunner with an EventHandler, looking again after 100 ms at the latest";
+    "ProjectionRunner with an EventHandler, looking again after 100 ms at the latest; its order is that of transactions, so a lower position may come later";
 pub const ONCE_NOTE: &str =
     "ExpectedVersion::NoStream of the first attempt: a repeat is a conflict, not the receipt";
-pub const CHECKPOINT_NOTE: &str =
-    "TransactionalEventHandler: handler and checkpoint in one transaction";
 
 /// Streams that the events go round.
 const CUSTOMERS: u64 = 10_000;
@@ -108,36 +105,6 @@ impl Store {
         });
         stop
     }
-
-    /// One subscriber of T3: ends as a killed process does after so many events, or by itself once all
-    /// are applied.
-    pub async fn subscribe(&self, after: u64) -> anyhow::Result<()> {
-        let handled = AtomicU64::new(0);
-        let runner = ProjectionRunner::builder(self.0.clone())
-            .idle_backstop_interval(LOOK_AGAIN)
-            .batch_size(10)
-            // A killed worker has not given its lease back; whoever has its name need not wait.
-            .worker_id("torture-1")
-            .lease_recheck_interval(LOOK_AGAIN)
-            .subscribe_transactional("torture", Dying { after, handled })
-            .build();
-        let stop = CancellationToken::new();
-        let token = stop.clone();
-        let running = tokio::spawn(async move { runner.run(token).await });
-        let missing = "SELECT count(*) FROM es_events WHERE NOT EXISTS (
-                           SELECT 1 FROM applied a WHERE a.n = (data ->> 'n')::bigint)";
-        let (mut left, mut since) = (i64::MAX, Instant::now());
-        // Also ends when nothing more comes: what is missing then is counted.
-        while left != 0 && since.elapsed() < Duration::from_secs(20) {
-            tokio::time::sleep(LOOK_AGAIN).await;
-            let now: i64 = sqlx::query_scalar(missing).fetch_one(self.0.pool()).await?;
-            if now != left {
-                (left, since) = (now, Instant::now());
-            }
-        }
-        stop.cancel();
-        running.await?
-    }
 }
 
 struct Reader(Delivered);
@@ -149,30 +116,6 @@ impl EventHandler for Reader {
         let NoteEvent::Noted { n, .. } = event.event;
         let own = (n, event.recorded.global_position, Instant::now());
         self.0.lock().expect("nobody panics").push(own);
-        Ok(())
-    }
-}
-
-struct Dying {
-    after: u64,
-    handled: AtomicU64,
-}
-
-impl TransactionalEventHandler for Dying {
-    type Aggregate = Note;
-
-    async fn handle(
-        &self,
-        event: HandledEvent<NoteEvent>,
-        conn: &mut PgConnection,
-    ) -> anyhow::Result<()> {
-        let NoteEvent::Noted { n, .. } = event.event;
-        let n = i64::try_from(n)?;
-        sqlx::query("INSERT INTO applied (n) VALUES ($1)").bind(n).execute(conn).await?;
-        if self.handled.fetch_add(1, Ordering::Relaxed) + 1 == self.after {
-            // Not an exit: nothing is put in order, as when the process is killed.
-            std::process::abort();
-        }
         Ok(())
     }
 }
