@@ -46,8 +46,10 @@ const HOLD: Duration = Duration::from_millis(20);
 const HELD_EVERY: u64 = 10;
 /// How long the idle transaction stays open after the last append.
 const IDLE: Duration = Duration::from_secs(1);
-/// How far measured moments of a kill lie apart at most.
-const KILL_WITHIN: Duration = Duration::from_millis(30);
+/// Pages that are appended when the fold has come near the head.
+const PAGES_MORE: u64 = 50;
+/// How long folding a page is believed to take before one was.
+const STEP_AT_FIRST: Duration = Duration::from_millis(10);
 
 /// One count of a torture: its name in what a peer prints, and in words.
 #[derive(Clone, Copy, Debug)]
@@ -362,7 +364,7 @@ fn unlike_the_first(answers: &[Vec<Option<Appended>>]) -> usize {
 async fn crashes(ground: &Ground, on: On, report: &mut Report) {
     let times = (CRASHES / ground.part).max(20);
     let log = on.open(ground).await;
-    fill(&log, 0, times * PAGE as u64, 200).await;
+    let mut filled = 0;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let views = Views::open(log.place.clone(), log.log.clone(), clock, 2).await.unwrap();
     let generation = views.live().generation;
@@ -370,9 +372,14 @@ async fn crashes(ground: &Ground, on: On, report: &mut Report) {
         Place::Server(url) => Some(raw(url, 2).await),
         Place::Folder(_) => None,
     };
-    let (mut killed, mut epoch) = (0, 0);
+    let (mut killed, mut epoch, mut typical) = (0, 0, STEP_AT_FIRST);
     while killed < times {
         epoch += 1;
+        let position = u64::try_from(views.position().await.unwrap()).unwrap();
+        if filled < position + 3 * PAGE as u64 {
+            fill(&log, filled, PAGES_MORE * PAGE as u64, 200).await;
+            filled += PAGES_MORE * PAGE as u64;
+        }
         let live = views.open_generation(generation).await.unwrap();
         let opened = Runner::open(log.log.clone(), live.db.clone(), generation, epoch).await;
         let mut runner = opened.unwrap().with_page(PAGE);
@@ -384,7 +391,7 @@ async fn crashes(ground: &Ground, on: On, report: &mut Report) {
             Some(raw) if epoch % 2 == 0 => {
                 killed += u64::from(kill_before_checkpoint(raw, &mut runner, generation).await);
             }
-            _ => killed += u64::from(kill_somewhere(&mut runner, epoch).await),
+            _ => killed += u64::from(kill_somewhere(&mut runner, epoch, &mut typical).await),
         }
         drop(runner);
         let _ = tokio::time::timeout(Duration::from_secs(5), live.db.close()).await;
@@ -449,9 +456,14 @@ async fn until_blocked(raw: &PgPool) {
     panic!("the checkpoint was never waited for");
 }
 
-/// Drops a step at some moment; `true` if it had not ended by then.
-async fn kill_somewhere(runner: &mut Runner, n: i64) -> bool {
-    let micros = n.unsigned_abs().wrapping_mul(7_919) % 1_000;
-    let moment = KILL_WITHIN.mul_f64(f64::from(u32::try_from(micros).unwrap()) / 1e3);
-    tokio::time::timeout(moment, runner.step()).await.is_err()
+/// Drops a step at some moment of the time that steps take; `true` if it had not ended by then.
+async fn kill_somewhere(runner: &mut Runner, n: i64, typical: &mut Duration) -> bool {
+    let part = n.unsigned_abs().wrapping_mul(7_919) % 1_000;
+    let moment = typical.mul_f64(f64::from(u32::try_from(part).unwrap()) / 1e3);
+    let began = Instant::now();
+    let is_killed = tokio::time::timeout(moment, runner.step()).await.is_err();
+    // One that ended before its moment says how long they take now; one that did not, that they
+    // take longer than was believed.
+    *typical = if is_killed { typical.mul_f64(1.05) } else { began.elapsed() };
+    is_killed
 }
