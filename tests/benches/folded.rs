@@ -64,8 +64,8 @@ pub async fn measure(ground: &Ground, report: &mut Report) {
         let (folded, peak) = fold(&log).await;
         let raw = match on {
             On::Sqlite => {
-                let folder = tempfile::tempdir().unwrap();
-                sqlite_batches(&raw_sqlite(folder.path()).await, events.min(200_000), 2_000).await
+                let place = tempfile::tempdir().unwrap();
+                sqlite_batches(&raw_sqlite(place.path()).await, events.min(200_000), 2_000).await
             }
             On::Postgres => unnested(&ground.raw_postgres(1).await, events.min(200_000)).await,
         };

@@ -31,7 +31,7 @@ pub fn note(n: u64, customers: u64, at: Timestamp) -> Value {
         n,
         n % customers,
         at,
-        json!({ "visibility": "team", "text": text }),
+        &json!({ "visibility": "team", "text": text }),
     )
 }
 
@@ -42,19 +42,19 @@ pub fn mixed(n: u64, customers: u64, at: Timestamp) -> Value {
     match n % 10 {
         0..=3 => {
             let data = json!({ "purpose": "courtesy", "outcome": "reached", "text": "Asked how the stay was." });
-            envelope("interaction.contacted", n, customer, at, data)
+            envelope("interaction.contacted", n, customer, at, &data)
         }
         4..=6 => {
             let amount = json!({ "amount": 50_000 + (n % 97) * 1_000, "currency": "IDR" });
             let data = json!({ "purchase": format!("p-{n}"), "kind": "sale", "amount": amount });
-            envelope("purchase.recorded", n, customer, at, data)
+            envelope("purchase.recorded", n, customer, at, &data)
         }
-        7 | 8 => envelope("interaction.served", n, customer, at, json!({ "service": "room" })),
+        7 | 8 => envelope("interaction.served", n, customer, at, &json!({ "service": "room" })),
         _ => note(n, customers, at),
     }
 }
 
-fn envelope(kind: &str, n: u64, customer: u64, at: Timestamp, data: Value) -> Value {
+fn envelope(kind: &str, n: u64, customer: u64, at: Timestamp, data: &Value) -> Value {
     json!({
         "specversion": "1.0", "id": format!("e-{n}"), "source": "/measure",
         "type": format!("sapa.{kind}.v1"), "time": events::time::spell(at),

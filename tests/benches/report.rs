@@ -193,7 +193,7 @@ fn row(line: &Line) -> String {
 fn figure(it: f64) -> String {
     match it.abs() {
         none if none.is_nan() => "none".to_owned(),
-        whole if whole == 0.0 => "0".to_owned(),
+        0.0 => "0".to_owned(),
         big if 1_000.0 <= big => {
             let whole = format!("{it:.0}");
             let mut text = String::new();

@@ -66,7 +66,7 @@ const fn count(key: &'static str, words: &'static str) -> Column {
 
 /// Who reads while others write. A stall is how long after its acknowledgement an event is
 /// delivered; it must be shorter than the transaction that idles meanwhile.
-pub const VISIBILITY: [Column; 4] = [
+pub const VISIBILITY: [Column; 5] = [
     count("never_delivered", "events never delivered, or delivered though rolled back"),
     count("delivered_twice", "events delivered twice"),
     count("inversions", "inversions: delivered after a later position"),
@@ -76,6 +76,9 @@ pub const VISIBILITY: [Column; 4] = [
         unit: "ms",
         goal: Goal::AtMost(1_000.0),
     },
+    // Who numbers in the order of commits waits for a transaction that is held; who does not, makes
+    // its readers wait.
+    Column { key: "append_ms", words: "slowest append", unit: "ms", goal: Goal::None },
 ];
 
 /// Who sends everything three times.
@@ -179,15 +182,17 @@ async fn visibility(ground: &Ground, report: &mut Report) {
             let mut acknowledged = Vec::new();
             for n in (writer as u64..count).step_by(WRITERS) {
                 let event = note(n, now);
+                let began = Instant::now();
                 if write(&appender, &held, event.clone(), Way::of(n)).await {
-                    acknowledged.push((event.id.as_str().to_owned(), Instant::now()));
+                    let times = (began, Instant::now());
+                    acknowledged.push((event.id.as_str().to_owned(), times));
                 }
             }
             acknowledged
         })
     });
     let acknowledged = join_all(writers.collect::<Vec<_>>()).await;
-    let acknowledged: HashMap<String, Instant> =
+    let acknowledged: HashMap<String, Times> =
         acknowledged.into_iter().flat_map(Result::unwrap).collect();
     tokio::time::sleep(IDLE).await;
     idle.commit().await.unwrap();
@@ -272,11 +277,14 @@ async fn follow(place: Place, stop: CancellationToken) -> (Vec<(String, i64, Ins
     }
 }
 
+/// When an append was begun, and when it was acknowledged.
+type Times = (Instant, Instant);
+
 fn seen(
-    acknowledged: &HashMap<String, Instant>,
+    acknowledged: &HashMap<String, Times>,
     delivered: &[(String, i64, Instant)],
     holes: u64,
-) -> [f64; 4] {
+) -> [f64; 5] {
     let (mut times, mut stall, mut inversions) = (HashMap::new(), Duration::ZERO, holes);
     let (mut highest, mut phantoms) = (0, 0);
     for (id, position, at) in delivered {
@@ -286,14 +294,15 @@ fn seen(
         }
         highest = highest.max(*position);
         match acknowledged.get(id) {
-            Some(since) => stall = stall.max(at.saturating_duration_since(*since)),
+            Some((_, since)) => stall = stall.max(at.saturating_duration_since(*since)),
             None => phantoms += 1,
         }
     }
     let never = acknowledged.keys().filter(|it| !times.contains_key(it.as_str())).count();
     let twice = times.values().filter(|it| 1 < **it).count();
-    let stall = stall.as_secs_f64() * 1e3;
-    [figure(never) + figure(phantoms), figure(twice), figure(inversions), stall]
+    let slowest = acknowledged.values().map(|(began, ended)| *ended - *began).max();
+    let [stall, slowest] = [stall, slowest.unwrap_or_default()].map(|it| it.as_secs_f64() * 1e3);
+    [figure(never) + figure(phantoms), figure(twice), figure(inversions), stall, slowest]
 }
 
 fn figure(count: impl TryInto<u32>) -> f64 {

@@ -58,6 +58,7 @@ export async function visibility(idle, count, peer) {
   const torn = new Set();
   const seen = new Map();
   let [twice, inversions, phantoms, highest, last] = [0, 0, 0, -1n, performance.now()];
+  let slowest = 0;
   const deliver = (n, position) => {
     last = performance.now();
     if (seen.has(n)) twice += 1;
@@ -76,8 +77,10 @@ export async function visibility(idle, count, peer) {
       await peer.rolledBack(n);
       return;
     }
+    const began = performance.now();
     await (n % HELD_EVERY === 0 ? peer.delayed(n) : peer.append(n));
     acknowledged.set(n, performance.now());
+    slowest = Math.max(slowest, acknowledged.get(n) - began);
   });
   await sleep(IDLE_MS);
   await idle.query('COMMIT');
@@ -99,6 +102,7 @@ export async function visibility(idle, count, peer) {
     delivered_twice: twice,
     inversions,
     stall_ms: stall,
+    append_ms: slowest,
   };
 }
 

@@ -102,7 +102,7 @@ def p1(url, count):
 
 
 def t1(url, count):
-    acknowledged, delivered = {}, []
+    acknowledged, delivered, took = {}, [], []
 
     # Kept: a client that is forgotten ends what it subscribed to.
     reader = umadb.Client(url)
@@ -118,6 +118,7 @@ def t1(url, count):
     threading.Thread(target=follow, daemon=True).start()
 
     def write(client, n):
+        began = time.monotonic()
         if n % REFUSED_EVERY == REFUSED_EVERY - 1:
             # Refused: something is there already.
             try:
@@ -127,6 +128,7 @@ def t1(url, count):
         else:
             client.append([event(n)])
         acknowledged[n] = time.monotonic()
+        took.append(acknowledged[n] - began)
 
     umadb.Client(url).append([event(count)])
     acknowledged[count] = time.monotonic()
@@ -150,6 +152,7 @@ def t1(url, count):
         "delivered_twice": sum(1 < it for it in times.values()),
         "inversions": inversions,
         "stall_ms": stall * 1e3,
+        "append_ms": max(took) * 1e3,
     }
     return figures, "subscribe(); it has no transactions of its callers, so none is delayed or idle; one in ten is refused"
 

@@ -107,17 +107,18 @@ async fn visibility(store: &Store, pool: &PgPool, count: u64) -> anyhow::Result<
     sqlx::raw_sql("INSERT INTO idle_writer VALUES (1)").execute(&mut *idle).await?;
     let delivered: Delivered = Arc::default();
     let stop = store.follow(delivered.clone());
-    let acknowledged: Arc<Mutex<HashMap<u64, Instant>>> = Arc::default();
+    let acknowledged: Arc<Mutex<HashMap<u64, Times>>> = Arc::default();
     let (own, noting) = (store.clone(), acknowledged.clone());
     callers(WRITERS, count, move |n| {
         let (store, noting) = (own.clone(), noting.clone());
         async move {
+            let began = Instant::now();
             match n % HELD_EVERY {
                 0 => store.append_held(n, HOLD, true).await?,
                 5 => return store.append_held(n, HOLD, false).await,
                 _ => store.append(n).await?,
             }
-            noting.lock().expect("nobody panics").insert(n, Instant::now());
+            noting.lock().expect("nobody panics").insert(n, (began, Instant::now()));
             Ok(())
         }
     })
@@ -143,7 +144,10 @@ async fn visibility(store: &Store, pool: &PgPool, count: u64) -> anyhow::Result<
     Ok(seen(&acknowledged, &delivered))
 }
 
-fn seen(acknowledged: &HashMap<u64, Instant>, delivered: &[(u64, i64, Instant)]) -> Value {
+/// When an append was begun, and when it was acknowledged.
+type Times = (Instant, Instant);
+
+fn seen(acknowledged: &HashMap<u64, Times>, delivered: &[(u64, i64, Instant)]) -> Value {
     let mut times: HashMap<u64, u64> = HashMap::new();
     let (mut inversions, mut highest, mut stall) = (0, 0, Duration::ZERO);
     for (n, position, at) in delivered {
@@ -151,13 +155,14 @@ fn seen(acknowledged: &HashMap<u64, Instant>, delivered: &[(u64, i64, Instant)])
         *own += 1;
         inversions += u64::from(*position < highest);
         highest = highest.max(*position);
-        if let Some(since) = acknowledged.get(n)
+        if let Some((_, since)) = acknowledged.get(n)
             && *own == 1
         {
             stall = stall.max(at.saturating_duration_since(*since));
         }
     }
     let never = acknowledged.keys().filter(|it| !times.contains_key(it)).count();
+    let slowest = acknowledged.values().map(|(began, ended)| *ended - *began).max();
     let phantoms = times.keys().filter(|it| !acknowledged.contains_key(it)).count();
     json!({
         "events": acknowledged.len(),
@@ -165,6 +170,7 @@ fn seen(acknowledged: &HashMap<u64, Instant>, delivered: &[(u64, i64, Instant)])
         "delivered_twice": times.values().filter(|it| 1 < **it).count(),
         "inversions": inversions,
         "stall_ms": stall.as_secs_f64() * 1e3,
+        "append_ms": slowest.unwrap_or_default().as_secs_f64() * 1e3,
     })
 }
 

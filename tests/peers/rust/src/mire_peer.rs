@@ -12,8 +12,7 @@ use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 pub const APPEND_NOTE: &str = "append, ExpectedVersion::Any, 64 connections, 10,000 streams";
-pub const READ_NOTE: &str =
-    "ProjectionRunner with an EventHandler, looking again after 100 ms at the latest; its order is that of transactions, so a lower position may come later";
+pub const READ_NOTE: &str = "ProjectionRunner with an EventHandler, looking again after 100 ms at the latest; its order is that of transactions, so a lower position may come later";
 pub const ONCE_NOTE: &str =
     "ExpectedVersion::NoStream of the first attempt: a repeat is a conflict, not the receipt";
 
