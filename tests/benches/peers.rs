@@ -2,7 +2,8 @@
 //! each peer's own documentation would do them.
 //!
 //! Every peer is a small program in tests/peers that prints one line of JSON for each measure. It is
-//! installed and built from here. A peer that cannot be is a line of the report, never left out.
+//! copied beside the build, installed and built there. A peer that cannot be is a line of the
+//! report, never left out.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -25,7 +26,7 @@ const PATIENCE: Duration = Duration::from_mins(20);
 struct Peer {
     /// As its authors write it.
     name: &'static str,
-    /// Its folder in tests/peers.
+    /// Its folder in tests/peers, and beside the build.
     folder: &'static str,
     /// What installs and builds it there.
     prepare: &'static [&'static str],
@@ -105,14 +106,55 @@ pub async fn measure(ground: &Ground, report: &mut Report) {
     }
 }
 
+/// What the peers that are written in JavaScript share.
+const SHARED: &str = "torture.mjs";
+
+/// What lies in the source only where somebody has run a peer by hand.
+const MADE: [&str; 4] = ["node_modules", "packages", "target", "__pycache__"];
+
+/// The folder beside the build that the peers are installed in, whatever the profile.
+fn installed() -> PathBuf {
+    crate::target().with_file_name("peers")
+}
+
+fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let (path, name) = (entry.path(), entry.file_name());
+        if MADE.iter().any(|it| name == *it) {
+            continue;
+        }
+        if path.is_dir() {
+            copy(&path, &to.join(name))?;
+        } else {
+            copy_file(&path, &to.join(name))?;
+        }
+    }
+    Ok(())
+}
+
+/// Leaves alone what is the same, so that nothing is built again for it.
+fn copy_file(from: &Path, to: &Path) -> std::io::Result<()> {
+    let bytes = std::fs::read(from)?;
+    if std::fs::read(to).is_ok_and(|there| there == bytes) {
+        return Ok(());
+    }
+    std::fs::write(to, bytes)
+}
+
 impl Peer {
+    /// Where it is installed: the source stays as it is.
     fn folder(&self) -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("peers").join(self.folder)
+        installed().join(self.folder)
     }
 
     fn command(&self, words: &[&str]) -> Command {
         let (program, rest) = words.split_first().expect("a peer has words to run it with");
-        let mut command = Command::new(program);
+        let mut command = match program.strip_prefix("./") {
+            Some(own) => Command::new(self.folder().join(own)),
+            None => Command::new(program),
+        };
         // What cargo tells this program about its own package is none of a peer's business.
         for (name, _) in std::env::vars_os() {
             let told = name.to_string_lossy();
@@ -126,6 +168,10 @@ impl Peer {
     }
 
     async fn prepare(&self) -> Result<(), String> {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers");
+        let copied = copy(&source.join(self.folder), &self.folder())
+            .and_then(|()| copy_file(&source.join(SHARED), &installed().join(SHARED)));
+        copied.map_err(|error| format!("its program cannot be copied: {error}"))?;
         ended(self.command(self.prepare)).await.map(drop)
     }
 
