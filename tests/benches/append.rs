@@ -130,6 +130,9 @@ async fn sequential_appends(log: &OpenLog, count: u64) -> f64 {
 
 const RAW_TABLE: &str = "CREATE TABLE IF NOT EXISTS bare (id TEXT PRIMARY KEY, data TEXT NOT NULL)";
 const RAW_INSERT: &str = "INSERT INTO bare (id, data) VALUES ($1, $2)";
+const RAW_BATCH: &str = "
+    INSERT INTO bare (id, data)
+    SELECT row.id, row.data FROM unnest($1::text[], $2::text[]) AS row (id, data)";
 
 fn payload() -> String {
     load::note(0, 1, load::seconds_on(0))["data"].to_string()
@@ -181,7 +184,7 @@ pub async fn unnested(pool: &PgPool, count: u64) -> f64 {
     let rows: Vec<String> = vec![data; BATCH];
     let began = Instant::now();
     for chunk in ids.chunks(BATCH) {
-        sqlx::query("INSERT INTO bare (id, data) SELECT id, data FROM unnest($1::text[], $2::text[]) AS it (id, data)")
+        sqlx::query(RAW_BATCH)
             .bind(chunk)
             .bind(&rows[..chunk.len()])
             .execute(pool)

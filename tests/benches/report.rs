@@ -193,7 +193,7 @@ fn row(line: &Line) -> String {
 fn figure(it: f64) -> String {
     match it.abs() {
         none if none.is_nan() => "none".to_owned(),
-        0.0 => "0".to_owned(),
+        whole if whole < 1_000.0 && whole.fract() == 0.0 => format!("{it:.0}"),
         big if 1_000.0 <= big => {
             let whole = format!("{it:.0}");
             let mut text = String::new();
