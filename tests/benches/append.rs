@@ -184,12 +184,7 @@ pub async fn unnested(pool: &PgPool, count: u64) -> f64 {
     let rows: Vec<String> = vec![data; BATCH];
     let began = Instant::now();
     for chunk in ids.chunks(BATCH) {
-        sqlx::query(RAW_BATCH)
-            .bind(chunk)
-            .bind(&rows[..chunk.len()])
-            .execute(pool)
-            .await
-            .unwrap();
+        sqlx::query(RAW_BATCH).bind(chunk).bind(&rows[..chunk.len()]).execute(pool).await.unwrap();
     }
     rate(count, began.elapsed())
 }

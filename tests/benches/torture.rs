@@ -1,9 +1,10 @@
 //! T1 to T3: what Sapa does wrong under torture, counted. Every count must be zero.
 //!
 //! T1: 16 writers on several connections of their own, transactions that are held open and rolled
-//! back, one that has written and idles; a reader follows. T2: every event three times. T3: a
-//! process that folds the log is killed between its work and its checkpoint. The same is done to the
-//! peers (tests/peers) and printed beside it.
+//! back, one that has written and idles; a reader follows. T2: every event three times. T3:
+//! what folds the log is ended, connection and all, between its work and its checkpoint or at any
+//! moment; whole processes are killed in the tests. The peers (tests/peers) get the same in their
+//! own ways.
 
 use std::collections::HashMap;
 use std::sync::Arc;
