@@ -143,7 +143,7 @@ impl Running {
             seen.push(rebuild);
             match state.as_deref() {
                 Some("building" | "verifying") => {
-                    tokio::time::sleep(Duration::from_millis(50)).await
+                    tokio::time::sleep(Duration::from_millis(50)).await;
                 }
                 _ => return seen,
             }
