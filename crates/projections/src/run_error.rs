@@ -10,7 +10,7 @@ pub enum RunError {
     /// Another instance runs the read models now.
     #[error("fenced: {0}")]
     Fenced(String),
-    /// The read models do not stand where the runner left them: [`Runner::reload`], and go on.
+    /// The read models do not stand where the runner left them: `Runner::reload`, and go on.
     #[error("the database no longer holds the last commits under {0}")]
     Elsewhere(String),
     /// The database could not be asked; try again.

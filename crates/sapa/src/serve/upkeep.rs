@@ -1,7 +1,7 @@
 //! What an operator may do with the read models of the instance that leads: rebuild, swap, roll
 //! back, retire, verify, pause, resume, and customers that are set aside.
 //!
-//! What takes long is done in the background by [`work`], one thing at a time, and stops between two
+//! What takes long is done in the background by `work`, one thing at a time, and stops between two
 //! pages. An instance that does not lead refuses and says who does. Nothing here decides which build
 //! answers; that stands in the database.
 
