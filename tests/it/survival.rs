@@ -34,9 +34,9 @@ const STORM: Duration = Duration::from_secs(5);
 const CALM: Duration = Duration::from_secs(8);
 /// How long something stays dead at most.
 const DEAD: Duration = Duration::from_millis(500);
-/// How long a leader is held still: half as long again as its lease lasts, which proves what a
-/// minute would.
-const STILL: Duration = Duration::from_secs(15);
+/// How long a leader is held still: for a minute, and then whoever leads by then for half as long
+/// again as a lease lasts.
+const STILL: [Duration; 2] = [Duration::from_mins(1), Duration::from_secs(15)];
 /// How long the database stays away at first: longer than the writer tries again, so that whole
 /// commits fail; and then how often it is killed, in which time, and for how long at most.
 const LONG_OUTAGE: Duration = Duration::from_secs(13);
@@ -246,12 +246,12 @@ async fn a_leader_that_was_held_still_and_wakes_doubles_nothing_and_turns_no_ord
     let urls: Vec<String> = instances.iter().map(Program::url).collect();
     let load = Load::start(&urls, &instances[0].key(), broker.port, &mut dice).await;
     // Each in its turn, so that whichever takes the messages off the stream is among them.
-    for _ in 0..2 {
+    for still in STILL {
         sleep(Duration::from_secs(2)).await;
         eventually("one leads", async || leader(&log, &instances).await.is_some()).await;
         let stilled = leader(&log, &instances).await.unwrap();
         instances[stilled].signal(Signal::STOP);
-        let until = Instant::now() + STILL;
+        let until = Instant::now() + still;
         let other = async || leader(&log, &instances).await.is_some_and(|it| it != stilled);
         eventually("the other one leads", other).await;
         sleep_until(until).await;
