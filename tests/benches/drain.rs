@@ -65,16 +65,8 @@ async fn fill(ground: &Ground, folder: &Path, events: &[Vec<u8>]) {
     let home = tempfile::tempdir().unwrap();
     let settings = [("SAPA_NATS__URL", server.url())];
     let settings: Vec<(&str, &str)> = settings.iter().map(|(k, v)| (*k, v.as_str())).collect();
-    // One start makes streams and consumers.
-    let serving = Serving::start(&ground.program, home.path(), &["serve"], &settings);
-    serving.answers().await;
+    Serving::run(&ground.program, home.path(), &["setup"], &settings).await;
     let context = context(&server.url()).await;
-    while context.get_stream("SAPA_OUT").await.is_err()
-        || context.get_stream("SAPA_IN").await.is_err()
-    {
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
-    serving.end().await;
     let began = Instant::now();
     let publish = async |event: &Vec<u8>| {
         let parsed: Value = serde_json::from_slice(event).unwrap();

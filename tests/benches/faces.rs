@@ -119,6 +119,7 @@ pub async fn visible(ground: &Ground, report: &mut Report) {
             settings.push(("DATABASE_URL", ground.database().await));
         }
         let settings: Vec<(&str, &str)> = settings.iter().map(|(k, v)| (*k, v.as_str())).collect();
+        Serving::run(&ground.program, folder.path(), &["setup"], &settings).await;
         let serving = Serving::start(&ground.program, folder.path(), &["serve"], &settings);
         serving.answers().await;
         let context = jetstream::new(async_nats::connect(server.url()).await.unwrap());

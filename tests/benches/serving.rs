@@ -50,6 +50,16 @@ impl Serving {
         Self { child, folder: folder.to_owned(), port, began }
     }
 
+    /// Runs another command of it to its end.
+    pub async fn run(program: &Path, folder: &Path, words: &[&str], settings: &[(&str, &str)]) {
+        let mut command = Command::new(program);
+        command.args(words).current_dir(folder).env_clear().envs(settings.iter().copied());
+        command.env("SAPA_DATA_DIR", folder.join("data"));
+        let done = command.output().await.unwrap();
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success(), "sapa {words:?} ended with {}: {said}", done.status);
+    }
+
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.child.id().expect("it runs")
