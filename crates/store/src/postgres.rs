@@ -1,5 +1,6 @@
 //! What only PostgreSQL needs. Same functions, same order as `sqlite.rs`.
 
+use std::collections::HashMap;
 use std::str::FromStr;
 
 use events::envelope::{Incoming, Receipt};
@@ -77,9 +78,12 @@ pub(crate) async fn check(writes: &PgPool, durability: Durability) -> Result<(),
 const APPEND: &str = "
     SELECT outcome, position_at, stream_of, version_at, recorded
       FROM append_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
-                         $17, $18)";
+                         $17, $18, $19, $20, $21)";
 
-type Row = (String, Option<i64>, String, i64, SqlTime);
+/// How the function reads that no version is expected.
+const ANY_VERSION: i64 = -1;
+
+type Row = (String, i64, Option<String>, i64, SqlTime);
 
 /// Appends one batch in one transaction, which is one statement.
 pub(crate) async fn append(
@@ -93,6 +97,7 @@ pub(crate) async fn append(
         .flat_map(|(it, number)| it.events.iter().map(move |_| number))
         .collect();
     let events: Vec<&Incoming> = batch.iter().flat_map(|it| &it.events).collect();
+    let (streams, slots) = slots(&events);
     let column =
         |value: fn(&Incoming) -> &str| -> Vec<&str> { events.iter().map(|it| value(it)).collect() };
     let optional = |value: fn(&Incoming) -> Option<&str>| -> Vec<Option<&str>> {
@@ -101,10 +106,15 @@ pub(crate) async fn append(
     let provenance = |it: &Incoming| it.provenance.as_ref().map(|it| SqlTime(it.incarnation));
     let rows: Vec<Row> = sqlx::query_as(APPEND)
         .bind(SqlTime(now))
+        .bind(streams.iter().map(|it| it.0).collect::<Vec<_>>())
+        .bind(streams.iter().map(|it| it.1).collect::<Vec<_>>())
         .bind(numbers)
-        .bind(column(|it| it.tenant.as_str()))
+        .bind(slots)
+        .bind(
+            events.iter().map(|it| it.expected_version.unwrap_or(ANY_VERSION)).collect::<Vec<_>>(),
+        )
         .bind(column(|it| it.stream.as_str()))
-        .bind(events.iter().map(|it| it.expected_version).collect::<Vec<_>>())
+        .bind(column(|it| it.tenant.as_str()))
         .bind(column(|it| it.source.as_str()))
         .bind(column(|it| it.id.as_str()))
         .bind(events.iter().map(|it| it.kind.type_name(it.schema_version)).collect::<Vec<_>>())
@@ -128,6 +138,22 @@ pub(crate) async fn append(
     events.iter().zip(rows).map(|(it, row)| judged(it, row)).collect()
 }
 
+/// Every stream of the batch once, with its tenant, and for each event which of them is its own,
+/// counted from 1.
+fn slots<'a>(events: &[&'a Incoming]) -> (Vec<(&'a str, &'a str)>, Vec<i32>) {
+    let mut streams = Vec::new();
+    let mut known = HashMap::new();
+    let slots = events.iter().map(|it| {
+        let stream = (it.stream.as_str(), it.tenant.as_str());
+        *known.entry(stream).or_insert_with(|| {
+            streams.push(stream);
+            i32::try_from(streams.len()).unwrap_or(i32::MAX)
+        })
+    });
+    let slots = slots.collect();
+    (streams, slots)
+}
+
 fn judged(event: &Incoming, row: Row) -> Result<Judged, sqlx::Error> {
     let (word, position, stream, version, recorded_at) = row;
     let outcome = match word.as_str() {
@@ -140,8 +166,8 @@ fn judged(event: &Incoming, row: Row) -> Result<Judged, sqlx::Error> {
     let receipt = Receipt {
         source: event.source.clone(),
         id: event.id.clone(),
-        position: position.unwrap_or(0),
-        stream: parsed(&stream)?,
+        position: position.max(0),
+        stream: stream.map_or_else(|| Ok(event.stream.clone()), |it| parsed(&it))?,
         version,
         recorded_at: recorded_at.0,
     };

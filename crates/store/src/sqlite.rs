@@ -1,6 +1,6 @@
 //! What only SQLite needs. Same functions, same order as `postgres.rs`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -83,8 +83,12 @@ pub(crate) async fn check(writes: &SqlitePool, durability: Durability) -> Result
 const FIND_EVENTS_HEAD: &str =
     "SELECT event_id, source, tenant, position, stream, version, recorded_at, fingerprint
        FROM events WHERE (event_id, source, tenant) IN (";
-const FIND_STREAMS_HEAD: &str =
-    "SELECT stream, tenant, version FROM streams WHERE (stream, tenant) IN (";
+const FIND_STREAMS_HEAD: &str = "WITH wanted (stream, tenant) AS (";
+const FIND_STREAMS_TAIL: &str = ")
+    SELECT w.stream, w.tenant,
+           (SELECT e.version FROM events e WHERE e.stream = w.stream AND e.tenant = w.tenant
+             ORDER BY e.version DESC LIMIT 1)
+      FROM wanted w";
 
 /// Id, source and tenant of an event.
 type Key<'a> = (&'a str, &'a str, &'a str);
@@ -211,20 +215,22 @@ async fn find_streams<'a>(
     conn: &mut SqliteConnection,
     events: &[&'a Incoming],
 ) -> Result<Versions<'a>, sqlx::Error> {
+    let wanted: HashSet<StreamKey<'a>> = events.iter().map(|it| stream(it)).collect();
+    let wanted: Vec<StreamKey<'a>> = wanted.into_iter().collect();
     let mut versions = HashMap::new();
-    for chunk in events.chunks(ROWS_PER_STATEMENT_MAX) {
+    for chunk in wanted.chunks(ROWS_PER_STATEMENT_MAX) {
         let mut query = QueryBuilder::<Sqlite>::new(FIND_STREAMS_HEAD);
-        query.push_values(chunk, |mut row, it| {
-            let (stream, tenant) = stream(it);
-            row.push_bind(stream).push_bind(tenant);
+        query.push_values(chunk, |mut row, (stream, tenant)| {
+            row.push_bind(*stream).push_bind(*tenant);
         });
-        query.push(")");
-        let rows: Vec<(String, String, i64)> =
+        query.push(FIND_STREAMS_TAIL);
+        let rows: Vec<(String, String, Option<i64>)> =
             query.build_query_as().persistent(false).fetch_all(&mut *conn).await?;
-        let found: Versions<'_> = rows.iter().map(|it| ((&*it.0, &*it.1), it.2)).collect();
-        for it in chunk {
-            if let Some(version) = found.get(&stream(it)) {
-                versions.insert(stream(it), *version);
+        let found: HashMap<StreamKey<'_>, Option<i64>> =
+            rows.iter().map(|it| ((&*it.0, &*it.1), it.2)).collect();
+        for key in chunk {
+            if let Some(Some(version)) = found.get(key) {
+                versions.insert(*key, *version);
             }
         }
     }
@@ -234,9 +240,6 @@ async fn find_streams<'a>(
 const WRITE_EVENTS_HEAD: &str = "INSERT INTO events (position, tenant, stream, version, source,
     event_id, type, customer_id, occurred_at, recorded_at, causation_id, correlation_id, trace,
     attributes, incarnation, sequence, fingerprint, data) ";
-const WRITE_STREAMS_HEAD: &str = "INSERT INTO streams (stream, tenant, version) ";
-const WRITE_STREAMS_TAIL: &str =
-    " ON CONFLICT (stream, tenant) DO UPDATE SET version = excluded.version";
 
 async fn write(
     conn: &mut SqliteConnection,
@@ -267,17 +270,6 @@ async fn write(
                 .push_bind(&*it.data);
         });
         query.build().persistent(false).execute(&mut *conn).await?;
-    }
-    // Positions rise, so the last receipt of a stream names its newest version.
-    let versions: Versions<'_> =
-        new.iter().map(|(it, receipt)| (stream(it), receipt.version)).collect();
-    let versions: Vec<(StreamKey<'_>, i64)> = versions.into_iter().collect();
-    for chunk in versions.chunks(ROWS_PER_STATEMENT_MAX) {
-        let mut query = QueryBuilder::<Sqlite>::new(WRITE_STREAMS_HEAD);
-        query.push_values(chunk, |mut row, ((stream, tenant), version)| {
-            row.push_bind(*stream).push_bind(*tenant).push_bind(*version);
-        });
-        query.push(WRITE_STREAMS_TAIL).build().persistent(false).execute(&mut *conn).await?;
     }
     sqlx::query("UPDATE log_head SET position = $1, recorded_at = $2")
         .bind(head)
