@@ -70,6 +70,7 @@ async fn hard_days(house: &House) {
         "text": "Dust",
     });
     house.late("2026-05-05T09:45:00+07:00", "c-3", "complaint.raised", raised).await;
+    improve(house).await;
     house.pass_until("2026-05-05T12:30:00+07:00").await;
     let again = json!({ "inquiry": "q-9", "topic": "parking" });
     house.fact("2026-05-05T12:30:00+07:00", "c-1", "interaction.inquired", again).await;
@@ -79,6 +80,55 @@ async fn hard_days(house: &House) {
     house.pass_until("2026-05-06T12:00:00+07:00").await;
     let owed = house.obligation("c-1", "answer", "inquiry/q-9").await;
     assert_eq!(owed["due_at"], "2026-05-05T07:30:00.000000Z", "the second version decides");
+}
+
+/// Improvements that nobody is told of twice, one of them corrected, behind another what was voided.
+async fn improve(house: &House) {
+    let asked = |it: &str| format!("/test#{it}-interaction.inquired-2026-05-04T09:00:00+07:00");
+    let made = |id: &str, improvement: &str, because: Value| {
+        json!({
+            "id": id, "time": "2026-05-05T11:00:00+07:00",
+            "data": {
+                "improvement": improvement, "what": "A list of prices", "measure": "inquiries",
+                "because": because,
+            },
+        })
+    };
+    let sale = "/test#c-1-purchase.recorded-2026-05-05T08:00:00+07:00";
+    let first = json!([asked("c-1"), asked("c-3"), asked("c-1"), "/test#nobody-knows"]);
+    for event in [
+        made("i-1", "im-1", first),
+        made("i-2", "im-2", json!([sale, asked("c-2")])),
+        made("i-3", "im-2", json!([asked("c-2"), asked("c-3")])),
+    ] {
+        house.event(event, "improvement.made").await;
+    }
+    for customer in ["c-1", "c-3"] {
+        assert!(house.obligation(customer, "tell", "improvement/im-1").await.is_object());
+    }
+    assert_eq!(house.obligation("c-1", "tell", "improvement/im-2").await, Value::Null);
+    let told = house.obligation("c-2", "tell", "improvement/im-2").await;
+    assert_eq!(told["opened_by"], "/test#i-2", "{told}");
+
+    // It was not for the first, and the correction of that was wrong for the second.
+    let mut corrected = made("i-4", "im-1", json!([asked("c-2"), asked("c-3")]));
+    corrected["voids"] = json!("/test#i-1");
+    house.event(corrected, "improvement.made").await;
+    assert_eq!(house.obligation("c-1", "tell", "improvement/im-1").await, Value::Null);
+    for customer in ["c-2", "c-3"] {
+        let told = house.obligation(customer, "tell", "improvement/im-1").await;
+        assert_eq!(told["opened_by"], "/test#i-4", "{told}");
+    }
+    let note = json!({
+        "id": "n-4", "time": "2026-05-05T11:00:00+07:00", "subject": "c-2",
+        "voids": "/test#i-4", "data": { "text": "It was right before", "visibility": "team" },
+    });
+    house.event(note, "interaction.noted").await;
+    assert_eq!(house.obligation("c-2", "tell", "improvement/im-1").await, Value::Null);
+    for customer in ["c-1", "c-3"] {
+        let told = house.obligation(customer, "tell", "improvement/im-1").await;
+        assert_eq!(told["opened_by"], "/test#i-1", "{told}");
+    }
 }
 
 async fn a_rebuild_equals_the_incremental_rows(house: House) {

@@ -12,7 +12,7 @@ use crate::runner::Runner;
 pub type Hashed = (&'static str, i64, String);
 
 /// The tables of the read models, each with its rows in the order of their keys as one text.
-const TABLES: [(&str, &str); 12] = [
+const TABLES: [(&str, &str); 13] = [
     (
         "dossiers",
         "SELECT holder || '|' || tenant || '|' || dossier FROM dossiers ORDER BY holder, tenant",
@@ -24,6 +24,10 @@ const TABLES: [(&str, &str); 12] = [
     (
         "voids",
         "SELECT event_id || '|' || source || '|' || tenant || '|' || by_event_id || '|' || by_source FROM voids ORDER BY event_id, source, tenant, position",
+    ),
+    (
+        "addressed",
+        "SELECT holder || '|' || tenant || '|' || CAST(position AS TEXT) FROM addressed ORDER BY holder, tenant, position",
     ),
     (
         "policies",

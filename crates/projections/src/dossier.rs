@@ -7,6 +7,7 @@
 //! that facts arrive late.
 
 use events::id::CustomerId;
+use events::kind::Kind;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -110,6 +111,11 @@ impl Dossier {
         self.seen.newest = self.seen.newest.max(entry.event.position);
         self.seen.recorded_at = self.seen.recorded_at.max(Some(entry.event.recorded_at));
         self.seen.count += 1;
+        if entry.event.kind == Kind::ImprovementMade {
+            // It says nothing about the customer, only what we owe them for it.
+            self.neglect.apply(entry);
+            return;
+        }
         self.timeline.apply(entry);
         self.card.apply(entry);
         self.loyalty.apply(entry);

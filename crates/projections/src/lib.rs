@@ -5,6 +5,7 @@
 //! same position. What the folds remember of one customer is one [`Dossier`]; the tables beside it
 //! exist only to be asked. Nothing here appends to the log, sends anything, or knows what time it is.
 
+mod addressed;
 pub mod agenda;
 pub mod alerts;
 pub mod card;

@@ -18,6 +18,7 @@ use store::db::{Family, Step};
 use store::error::ReadError;
 use store::{Db, Log, Tx, step};
 
+use crate::addressed::any_addressed;
 use crate::dossier::{Dossier, Holder};
 use crate::dossiers::{holders_after, upsert_dossiers};
 use crate::policies::{Book, Rules, table as policy_table};
@@ -44,6 +45,7 @@ pub const VIEWS_STEPS: &[Step] = &[
     step!(105, "0105_views_neglect"),
     step!(106, "0106_views_promises"),
     step!(107, "0107_views_alerts"),
+    step!(108, "0108_views_addressed"),
 ];
 
 /// How far one step came.
@@ -64,6 +66,7 @@ pub struct Runner {
     pub(crate) parked: HashMap<Key, Option<i64>>,
     pub(crate) skipped: HashSet<(Tenant, i64)>,
     has_voids: bool,
+    pub(crate) has_addressed: bool,
     pub(crate) at: Checkpoint,
     page_events_max: usize,
 }
@@ -97,6 +100,7 @@ impl Runner {
         let book = Book::stored(&policy_table::load(&mut tx).await?);
         let stored = parked::load(&mut tx).await?;
         let has_voids = any_voids(&mut tx).await?;
+        let has_addressed = any_addressed(&mut tx).await?;
         tx.commit().await?;
         let at = checkpoint::load(&db, CHECKPOINT).await?;
         let mut runner = Self {
@@ -106,6 +110,7 @@ impl Runner {
             parked: HashMap::new(),
             skipped: HashSet::new(),
             has_voids,
+            has_addressed,
             at: Checkpoint { epoch, ..at },
             page_events_max: PAGE_EVENTS_MAX,
         };
@@ -302,15 +307,19 @@ impl Runner {
         work.dossiers = load_dossiers(tx, &keys).await?;
         work.known = work.dossiers.keys().cloned().collect();
         self.note_voids(tx, events, &mut work).await?;
+        let addressed = self.address(tx, events, &facts, &mut work).await?;
         let voided = self.voided(tx, events).await?;
         for (event, fact) in events.iter().zip(&facts) {
-            let (Some(holder), Some(fact)) = (Holder::of(event), fact) else { continue };
-            let key = (event.tenant.clone(), holder);
-            if self.parked.contains_key(&key) || work.dirty.contains(&key) {
-                continue;
+            let Some(fact) = fact else { continue };
+            let own = Holder::of(event).map(|it| (event.tenant.clone(), it));
+            let others = addressed.get(&event.position).into_iter().flatten();
+            for key in own.iter().chain(others) {
+                if self.parked.contains_key(key) || work.dirty.contains(key) {
+                    continue;
+                }
+                let policies = self.book.active(&event.tenant).clone();
+                work.fold(key, event, fact, voided.get(&event.reference()), &policies);
             }
-            let policies = self.book.active(&event.tenant).clone();
-            work.fold(&key, event, fact, voided.get(&event.reference()), &policies);
         }
         self.refold(tx, &mut work, events).await?;
         self.write(tx, &work).await?;
@@ -331,18 +340,9 @@ impl Runner {
             self.has_voids = true;
             targets.entry(event.tenant.clone()).or_default().push(target.clone());
         }
+        let end = events.last().map_or(0, |it| it.position);
         for (tenant, targets) in targets {
-            for fact in self.log.read_references(&tenant, &targets).await? {
-                let end = events.last().map_or(0, |it| it.position);
-                if let Some(holder) = Holder::of(&fact)
-                    && fact.position <= end
-                {
-                    // They need not be in this segment, and have rows all the same.
-                    let key = (tenant.clone(), holder);
-                    work.known.insert(key.clone());
-                    work.dirty.insert(key);
-                }
-            }
+            self.mark(tx, &tenant, targets, end, work).await?;
         }
         Ok(())
     }
@@ -386,7 +386,9 @@ impl Runner {
         }
         for (tenant, customers) in by_tenant {
             let wanted: Vec<&CustomerId> = customers.iter().collect();
-            let facts = self.log.read_customers(&tenant, &wanted, end).await?;
+            let mut facts = self.log.read_customers(&tenant, &wanted, end).await?;
+            let improvements = self.improvements(tx, &tenant, &customers, end).await?;
+            facts.extend(improvements.facts().cloned());
             let voided = self.voided(tx, &facts).await?;
             let policies = self.book.active(&tenant).clone();
             let mut own: HashMap<CustomerId, Vec<&Recorded>> = HashMap::new();
@@ -397,7 +399,8 @@ impl Runner {
             }
             for customer in &customers {
                 let key = (tenant.clone(), Holder::customer(customer));
-                let own = own.remove(customer).unwrap_or_default();
+                let mut own = own.remove(customer).unwrap_or_default();
+                own.extend(improvements.of(customer, &own, &voided));
                 let skipped =
                     |it: &&Recorded| !self.skipped.contains(&(tenant.clone(), it.position));
                 let own: Vec<&Recorded> = own.into_iter().filter(skipped).collect();

@@ -50,7 +50,7 @@ const VOIDS_HEAD: &str = "SELECT event_id, source, by_event_id, by_source FROM v
     WHERE (event_id, source, tenant) IN (";
 
 /// Chains of voids that are followed: a correction of a correction of a correction.
-const VOID_DEPTH_MAX: usize = 8;
+pub(crate) const VOID_DEPTH_MAX: usize = 8;
 
 /// What is voided among some references, and by what. A void that is itself voided does nothing.
 pub(crate) async fn effective_voids(

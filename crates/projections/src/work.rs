@@ -43,7 +43,8 @@ impl Work {
             return;
         }
         let entry = Entry { event, fact, day: policies.calendar.local_date(event.occurred_at) };
-        if key.1.as_customer().is_some() {
+        // What only concerns a customer, and is not about them, is in no timeline.
+        if event.customer.is_some() {
             let row = timeline::fold::row(
                 &dossier.timeline,
                 &key.1,
@@ -80,7 +81,7 @@ impl Work {
             .map(|it| {
                 let overtaken = least < it.position;
                 // What was taken back overtakes nothing, as when it is folded one by one.
-                if !voided.contains_key(&it.reference()) {
+                if it.customer.is_some() && !voided.contains_key(&it.reference()) {
                     least = least.min(it.position);
                 }
                 overtaken
@@ -91,14 +92,16 @@ impl Work {
             let Ok(fact) = event.fact() else { continue };
             let voided_by = voided.get(&event.reference());
             let entry = Entry { event, fact: &fact, day: calendar.local_date(event.occurred_at) };
-            rows.push(timeline::fold::row(
-                &dossier.timeline,
-                &key.1,
-                &entry,
-                policies,
-                out_of_order,
-                voided_by.cloned(),
-            ));
+            if event.customer.is_some() {
+                rows.push(timeline::fold::row(
+                    &dossier.timeline,
+                    &key.1,
+                    &entry,
+                    policies,
+                    out_of_order,
+                    voided_by.cloned(),
+                ));
+            }
             if voided_by.is_none() {
                 dossier.apply(&entry);
             }

@@ -5,3 +5,4 @@ mod the_late_tablet;
 mod the_small_customer;
 mod tomorrow_then;
 mod years_of_loyalty;
+mod you_said_we_did;

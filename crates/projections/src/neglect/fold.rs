@@ -238,6 +238,13 @@ impl State {
                 let about = it.bookings.first().and_then(|it| About::new("booking", it.as_str()));
                 self.owe(entry, Owed::Refund, about);
             }
+            // Handed to each customer behind it; one who may not be contacted is not to be told.
+            Fact::ImprovementMade(_) if !self.muted => {
+                let is_same = |it: &Obligation| it.owed == Owed::Tell && it.about == about;
+                if !self.obligations.iter().any(is_same) {
+                    self.owe(entry, Owed::Tell, about);
+                }
+            }
             _ => {}
         }
         if let Fact::ComplaintRaised(it) = entry.fact {
@@ -294,6 +301,10 @@ impl State {
                 });
             }
             Fact::PromiseSettled(it) => self.settled(entry, it),
+            // Nobody may tell them any more.
+            Fact::CustomerConsentChanged(_) if self.muted => {
+                self.done(entry, |o| o.owed == Owed::Tell);
+            }
             Fact::InteractionThanked(it) if !it.automated => {
                 self.thanked.push((at, it.r#for.clone(), entry.reference()));
                 self.done(entry, |o| {
