@@ -5,15 +5,14 @@
 
 use events::id::Tenant;
 use jiff::Timestamp;
-use sqlx::QueryBuilder;
 use store::error::ReadError;
-use store::sql::{ROWS_PER_STATEMENT_MAX, SqlTime};
+use store::sql::SqlTime;
 use store::{Tx, on_tx};
 
 use crate::dossier::{Dossier, Holder};
 use crate::policies::Rules;
-use crate::rows::Key;
-use crate::{alerts, loyalty, promises, rows};
+use crate::rows::{Table, row};
+use crate::{alerts, loyalty, promises};
 
 /// A line of people a reaction works through, earliest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -86,34 +85,15 @@ pub fn appointments(
     found
 }
 
-const DELETE_HEAD: &str = "DELETE FROM agenda WHERE (holder, tenant) IN (";
-const INSERT_HEAD: &str = "INSERT INTO agenda (holder, tenant, queue, act_at, team) ";
-
-/// Replaces the appointments of some holders.
-pub(crate) async fn replace(
-    tx: &mut Tx,
-    holders: &[&Key],
-    appointments: &[(&Key, Appointment)],
-) -> Result<(), sqlx::Error> {
-    rows::delete(tx, DELETE_HEAD, holders).await?;
-    for chunk in appointments.chunks(ROWS_PER_STATEMENT_MAX) {
-        on_tx!(tx, conn => {
-            QueryBuilder::new(INSERT_HEAD)
-                .push_values(chunk, |mut row, ((tenant, holder), it)| {
-                    row.push_bind(holder.as_str())
-                        .push_bind(tenant.as_str())
-                        .push_bind(it.queue.as_str())
-                        .push_bind(SqlTime(it.at))
-                        .push_bind(&it.team);
-                })
-                .build()
-                .persistent(false)
-                .execute(conn)
-                .await?;
-        });
-    }
-    Ok(())
-}
+/// The appointments of a holder.
+pub(crate) const AGENDA: Table = Table {
+    name: "agenda",
+    columns: &["holder", "tenant", "queue", "act_at", "team"],
+    rows: |key, dossier, rules| {
+        let found = appointments(&key.0, &key.1, dossier, rules);
+        found.into_iter().map(|it| row![key, it.queue.as_str(), it.at, it.team]).collect()
+    },
+};
 
 const DUE: &str = "
     SELECT holder, tenant

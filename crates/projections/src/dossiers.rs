@@ -10,8 +10,7 @@ use store::sql::ROWS_PER_STATEMENT_MAX;
 use store::{Tx, on_tx};
 
 use crate::dossier::{Dossier, Holder};
-use crate::policies::Rules;
-use crate::rows::Key;
+use crate::rows::{self, Key, Row, Touched, row};
 
 /// Dossiers in memory at once while everybody's rows are made anew.
 const SWEEP_HOLDERS_MAX: usize = 500;
@@ -45,29 +44,18 @@ pub async fn load_dossiers(
     Ok(found)
 }
 
-const UPSERT_HEAD: &str = "INSERT INTO dossiers (holder, tenant, dossier) ";
-const UPSERT_TAIL: &str = " ON CONFLICT (holder, tenant) DO UPDATE SET dossier = excluded.dossier";
+const UPSERT_TAIL: &str = "ON CONFLICT (holder, tenant) DO UPDATE SET dossier = excluded.dossier";
 
 /// Writes the dossiers of some holders.
 pub(crate) async fn upsert_dossiers(
     tx: &mut Tx,
-    touched: &[(&Key, &Dossier, Rules<'_>)],
+    touched: &[Touched<'_>],
 ) -> Result<(), sqlx::Error> {
-    for chunk in touched.chunks(ROWS_PER_STATEMENT_MAX) {
-        on_tx!(tx, conn => {
-            QueryBuilder::new(UPSERT_HEAD)
-                .push_values(chunk, |mut row, ((tenant, holder), dossier, _)| {
-                    let text = serde_json::to_string(dossier).expect("folds keep plain data");
-                    row.push_bind(holder.as_str()).push_bind(tenant.as_str()).push_bind(text);
-                })
-                .push(UPSERT_TAIL)
-                .build()
-                .persistent(false)
-                .execute(conn)
-                .await?;
-        });
-    }
-    Ok(())
+    let row = |it: &Touched<'_>| {
+        row![it.key, serde_json::to_string(it.dossier).expect("folds keep plain data")]
+    };
+    let rows: Vec<Row> = touched.iter().map(row).collect();
+    rows::insert(tx, "dossiers", &["holder", "tenant", "dossier"], &rows, UPSERT_TAIL).await
 }
 
 const HOLDERS_AFTER: &str = "

@@ -1,33 +1,298 @@
-//! Rows into tables, many at once: the two shapes of writing that every `table.rs` uses.
+//! Rows of the read models, and the one way in which they get into tables.
+//!
+//! What a fold shows of a holder is a pure function of the dossier and the policies: a [`Table`]. Its
+//! rows are computed before and after a segment, and only what differs is written. Statements keep
+//! their text however many rows there are, so that each is prepared once: PostgreSQL is handed
+//! arrays, SQLite chunks of a few sizes.
 
 use events::id::Tenant;
-use sqlx::QueryBuilder;
-use store::sql::ROWS_PER_STATEMENT_MAX;
-use store::{Tx, on_tx};
+use jiff::Timestamp;
+use sqlx::{Postgres, QueryBuilder, Sqlite};
+use store::Tx;
+use store::sql::SqlTime;
 
-use crate::dossier::Holder;
+use crate::dossier::{Dossier, Holder};
+use crate::policies::Rules;
+use crate::{agenda, alerts, card, loyalty, neglect, promises};
 
 /// Whose rows.
 pub type Key = (Tenant, Holder);
+/// The values of a row, in the order of the columns.
+pub(crate) type Row = Vec<Cell>;
+/// The rows of one holder, table by table.
+pub(crate) type Shown = Vec<Vec<Row>>;
 
-/// Deletes all rows of some holders. `head` is `DELETE FROM <table> WHERE (holder, tenant) IN (`.
-pub(crate) async fn delete(
-    tx: &mut Tx,
-    head: &'static str,
-    holders: &[&Key],
-) -> Result<(), sqlx::Error> {
-    for chunk in holders.chunks(ROWS_PER_STATEMENT_MAX) {
-        on_tx!(tx, conn => {
-            QueryBuilder::new(head)
-                .push_values(chunk, |mut row, (tenant, holder)| {
-                    row.push_bind(holder.as_str()).push_bind(tenant.as_str());
-                })
-                .push(")")
-                .build()
-                .persistent(false)
-                .execute(conn)
-                .await?;
-        });
+/// Everything that is a function of dossiers.
+const TABLES: &[Table] = &[
+    neglect::table::CLOCKS,
+    neglect::table::OBLIGATIONS,
+    alerts::table::ALERTS,
+    agenda::AGENDA,
+    card::table::CARDS,
+    card::table::IDENTIFIERS,
+    loyalty::table::LOYALTY,
+    loyalty::table::REFERRALS,
+    promises::table::PROMISES,
+    promises::table::ANSWERS,
+];
+
+/// Rows of one statement on SQLite. Four texts for each table stay within its cache of statements.
+const SQLITE_CHUNKS: [usize; 4] = [128, 16, 4, 1];
+
+/// A table of a fold. Its first columns are `holder` and `tenant`.
+pub(crate) struct Table {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// Its columns.
+    pub(crate) columns: &'static [&'static str],
+    /// What it shows of a holder.
+    pub(crate) rows: fn(&Key, &Dossier, &Rules<'_>) -> Vec<Row>,
+}
+
+/// One value. A column holds one kind of them.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Cell {
+    Text(Option<String>),
+    Int(i64),
+    Real(f64),
+    Bool(bool),
+    Time(Option<Timestamp>),
+}
+
+impl From<&str> for Cell {
+    fn from(it: &str) -> Self {
+        Self::Text(Some(it.to_owned()))
+    }
+}
+
+impl From<String> for Cell {
+    fn from(it: String) -> Self {
+        Self::Text(Some(it))
+    }
+}
+
+impl From<Option<&str>> for Cell {
+    fn from(it: Option<&str>) -> Self {
+        Self::Text(it.map(str::to_owned))
+    }
+}
+
+impl From<Option<String>> for Cell {
+    fn from(it: Option<String>) -> Self {
+        Self::Text(it)
+    }
+}
+
+impl From<i64> for Cell {
+    fn from(it: i64) -> Self {
+        Self::Int(it)
+    }
+}
+
+impl From<f64> for Cell {
+    fn from(it: f64) -> Self {
+        Self::Real(it)
+    }
+}
+
+impl From<bool> for Cell {
+    fn from(it: bool) -> Self {
+        Self::Bool(it)
+    }
+}
+
+impl From<Timestamp> for Cell {
+    fn from(it: Timestamp) -> Self {
+        Self::Time(Some(it))
+    }
+}
+
+impl From<Option<Timestamp>> for Cell {
+    fn from(it: Option<Timestamp>) -> Self {
+        Self::Time(it)
+    }
+}
+
+/// A row that begins with its holder and tenant.
+macro_rules! row {
+    ($key:expr $(, $value:expr)* $(,)?) => {
+        vec![
+            $crate::rows::Cell::from($key.1.as_str()),
+            $crate::rows::Cell::from($key.0.as_str()),
+            $($crate::rows::Cell::from($value)),*
+        ]
+    };
+}
+pub(crate) use row;
+
+/// What all tables show of a holder.
+pub(crate) fn shown(key: &Key, dossier: &Dossier, rules: &Rules<'_>) -> Shown {
+    TABLES.iter().map(|table| (table.rows)(key, dossier, rules)).collect()
+}
+
+/// What is known of the rows that a holder has now.
+#[derive(Clone, Copy)]
+pub(crate) enum Before<'a> {
+    /// There are none.
+    Nothing,
+    /// They are these.
+    Rows(&'a Shown),
+    /// There may be any.
+    Unknown,
+}
+
+/// A holder whose rows may have changed.
+pub(crate) struct Touched<'a> {
+    pub(crate) key: &'a Key,
+    pub(crate) dossier: &'a Dossier,
+    pub(crate) rules: Rules<'a>,
+    pub(crate) before: Before<'a>,
+}
+
+/// Brings every table up to date with the dossiers of some holders.
+pub(crate) async fn replace(tx: &mut Tx, touched: &[Touched<'_>]) -> Result<(), sqlx::Error> {
+    for (index, table) in TABLES.iter().enumerate() {
+        let (mut stale, mut fresh) = (Vec::new(), Vec::new());
+        for it in touched {
+            let rows = (table.rows)(it.key, it.dossier, &it.rules);
+            let has_rows = match it.before {
+                Before::Nothing => false,
+                Before::Unknown => true,
+                Before::Rows(shown) => {
+                    let before = shown.get(index).map_or(&[][..], Vec::as_slice);
+                    if before == rows {
+                        continue;
+                    }
+                    !before.is_empty()
+                }
+            };
+            if has_rows {
+                stale.push(row![it.key]);
+            }
+            fresh.extend(rows);
+        }
+        delete(tx, table.name, &stale).await?;
+        insert(tx, table.name, table.columns, &fresh, "").await?;
     }
     Ok(())
+}
+
+/// Deletes all rows of some holders.
+async fn delete(tx: &mut Tx, table: &str, keys: &[Row]) -> Result<(), sqlx::Error> {
+    match tx {
+        Tx::Sqlite(tx) => {
+            for chunk in chunks(keys) {
+                let mut query = QueryBuilder::<Sqlite>::new("DELETE FROM ");
+                query.push(table).push(" WHERE (holder, tenant) IN (");
+                push_rows(&mut query, chunk);
+                query.push(")").build().execute(&mut **tx).await?;
+            }
+        }
+        Tx::Postgres(tx) => {
+            if !keys.is_empty() {
+                let mut query = QueryBuilder::<Postgres>::new("DELETE FROM ");
+                query.push(table).push(" AS t USING ");
+                push_arrays(&mut query, keys);
+                query.push(
+                    " AS k (holder, tenant) WHERE t.holder = k.holder AND t.tenant = k.tenant",
+                );
+                query.build().execute(&mut **tx).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Inserts rows; `tail` says what happens to one that is there.
+pub(crate) async fn insert(
+    tx: &mut Tx,
+    table: &str,
+    columns: &[&str],
+    rows: &[Row],
+    tail: &str,
+) -> Result<(), sqlx::Error> {
+    let columns = columns.join(", ");
+    match tx {
+        Tx::Sqlite(tx) => {
+            for chunk in chunks(rows) {
+                let mut query = QueryBuilder::<Sqlite>::new("INSERT INTO ");
+                query.push(table).push(format_args!(" ({columns}) "));
+                push_rows(&mut query, chunk);
+                query.push(tail).build().execute(&mut **tx).await?;
+            }
+        }
+        Tx::Postgres(tx) => {
+            if !rows.is_empty() {
+                let mut query = QueryBuilder::<Postgres>::new("INSERT INTO ");
+                query.push(table).push(format_args!(" ({columns}) SELECT {columns} FROM "));
+                push_arrays(&mut query, rows);
+                query.push(format_args!(" AS r ({columns}) ")).push(tail);
+                query.build().execute(&mut **tx).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// All rows, the most that one statement takes first.
+fn chunks(rows: &[Row]) -> impl Iterator<Item = &[Row]> {
+    let mut rest = rows;
+    std::iter::from_fn(move || {
+        let size = SQLITE_CHUNKS.into_iter().find(|it| *it <= rest.len())?;
+        let (chunk, after) = rest.split_at(size);
+        rest = after;
+        Some(chunk)
+    })
+}
+
+fn push_rows(query: &mut QueryBuilder<Sqlite>, rows: &[Row]) {
+    query.push_values(rows, |mut values, row| {
+        for cell in row {
+            match cell {
+                Cell::Text(it) => values.push_bind(it.clone()),
+                Cell::Int(it) => values.push_bind(*it),
+                Cell::Real(it) => values.push_bind(*it),
+                Cell::Bool(it) => values.push_bind(*it),
+                Cell::Time(it) => values.push_bind(it.map(SqlTime)),
+            };
+        }
+    });
+}
+
+/// `unnest($1::text[], …)`: an array a column, of the kind of its first cell.
+fn push_arrays(query: &mut QueryBuilder<Postgres>, rows: &[Row]) {
+    query.push("unnest(");
+    let mut arrays = query.separated(", ");
+    for (column, first) in rows.first().into_iter().flatten().enumerate() {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        let kind = match first {
+            Cell::Text(_) => {
+                let text = |it: &Cell| if let Cell::Text(it) = it { it.clone() } else { None };
+                arrays.push_bind(cells.map(text).collect::<Vec<_>>());
+                "::text[]"
+            }
+            Cell::Int(_) => {
+                let int = |it: &Cell| if let Cell::Int(it) = it { Some(*it) } else { None };
+                arrays.push_bind(cells.map(int).collect::<Vec<_>>());
+                "::bigint[]"
+            }
+            Cell::Real(_) => {
+                let real = |it: &Cell| if let Cell::Real(it) = it { Some(*it) } else { None };
+                arrays.push_bind(cells.map(real).collect::<Vec<_>>());
+                "::float8[]"
+            }
+            Cell::Bool(_) => {
+                let bool = |it: &Cell| if let Cell::Bool(it) = it { Some(*it) } else { None };
+                arrays.push_bind(cells.map(bool).collect::<Vec<_>>());
+                "::boolean[]"
+            }
+            Cell::Time(_) => {
+                let time = |it: &Cell| if let Cell::Time(it) = it { it.map(SqlTime) } else { None };
+                arrays.push_bind(cells.map(time).collect::<Vec<_>>());
+                "::timestamptz[]"
+            }
+        };
+        arrays.push_unseparated(kind);
+    }
+    query.push(")");
 }

@@ -19,14 +19,14 @@ use store::error::ReadError;
 use store::{Db, Log, Tx, step};
 
 use crate::addressed::any_addressed;
-use crate::dossier::{Dossier, Holder};
+use crate::dossier::Holder;
 use crate::dossiers::{holders_after, upsert_dossiers};
-use crate::policies::{Book, Rules, table as policy_table};
-use crate::rows::Key;
+use crate::policies::{Book, table as policy_table};
+use crate::rows::{self, Before, Key, Touched};
 use crate::unpark::Decoded;
 use crate::voids::{any_voids, effective_voids, insert_void};
 use crate::work::Work;
-use crate::{agenda, alerts, card, loyalty, neglect, parked, promises, timeline};
+use crate::{parked, timeline};
 
 pub use crate::dossiers::load_dossiers;
 pub use crate::run_error::RunError;
@@ -306,6 +306,11 @@ impl Runner {
             .collect();
         work.dossiers = load_dossiers(tx, &keys).await?;
         work.known = work.dossiers.keys().cloned().collect();
+        work.shown = work
+            .dossiers
+            .iter()
+            .map(|(key, it)| (key.clone(), rows::shown(key, it, &self.book.rules(&key.0))))
+            .collect();
         self.note_voids(tx, events, &mut work).await?;
         let addressed = self.address(tx, events, &facts, &mut work).await?;
         let voided = self.voided(tx, events).await?;
@@ -431,47 +436,22 @@ impl Runner {
 
     /// Writes everything that a segment changed.
     pub(crate) async fn write(&self, tx: &mut Tx, work: &Work) -> Result<(), RunError> {
-        let touched: Vec<(&Key, &Dossier, Rules<'_>)> = work
+        let touched: Vec<Touched<'_>> = work
             .touched
             .iter()
             .filter_map(|key| {
                 let dossier = work.dossiers.get(key)?;
-                Some((key, dossier, self.book.rules(&key.0)))
+                let before = match work.shown.get(key) {
+                    Some(shown) => Before::Rows(shown),
+                    None if work.known.contains(key) => Before::Unknown,
+                    None => Before::Nothing,
+                };
+                Some(Touched { key, dossier, rules: self.book.rules(&key.0), before })
             })
             .collect();
-        let known: Vec<&Key> = work.touched.iter().filter(|it| work.known.contains(it)).collect();
         timeline::table::upsert(tx, &work.timeline).await?;
         upsert_dossiers(tx, &touched).await?;
-        let mut clocks = Vec::new();
-        let mut obligations = Vec::new();
-        let mut rings = Vec::new();
-        let mut appointments = Vec::new();
-        for (key, dossier, rules) in &touched {
-            let policies = rules.active;
-            clocks.extend(
-                neglect::table::clocks(&dossier.neglect, policies).into_iter().map(|it| (*key, it)),
-            );
-            obligations.extend(
-                neglect::table::obligations(&dossier.neglect, policies)
-                    .into_iter()
-                    .map(|it| (*key, it)),
-            );
-            rings.extend(
-                alerts::table::rows_of(&dossier.alerts, policies).into_iter().map(|it| (*key, it)),
-            );
-            appointments.extend(
-                agenda::appointments(&key.0, &key.1, dossier, rules)
-                    .into_iter()
-                    .map(|it| (*key, it)),
-            );
-        }
-        neglect::table::replace_clocks(tx, &known, &clocks).await?;
-        neglect::table::replace_obligations(tx, &known, &obligations).await?;
-        alerts::table::replace(tx, &known, &rings).await?;
-        agenda::replace(tx, &known, &appointments).await?;
-        card::table::write(tx, &known, &touched).await?;
-        loyalty::table::write(tx, &known, &touched).await?;
-        promises::table::write(tx, &known, &touched).await?;
+        rows::replace(tx, &touched).await?;
         Ok(())
     }
 }

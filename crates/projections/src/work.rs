@@ -11,13 +11,15 @@ use events::policy::Policies;
 
 use crate::dossier::Dossier;
 use crate::entry::Entry;
-use crate::rows::Key;
+use crate::rows::{Key, Shown};
 use crate::timeline;
 
 /// What one segment changes, in memory.
 #[derive(Default)]
 pub(crate) struct Work {
     pub(crate) dossiers: HashMap<Key, Dossier>,
+    /// What the tables show of those that were loaded.
+    pub(crate) shown: HashMap<Key, Shown>,
     /// Holders that have rows already.
     pub(crate) known: BTreeSet<Key>,
     pub(crate) touched: BTreeSet<Key>,

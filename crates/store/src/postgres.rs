@@ -30,13 +30,22 @@ pub(crate) async fn open(
         Durability::Full => "on",
         Durability::Rebuildable | Durability::Unsafe => "off",
     };
-    let write = PgConnectOptions::from_str(url)?.application_name("sapa").options([
+    let base = PgConnectOptions::from_str(url)?.application_name("sapa").options([
         ("search_path", schema),
         ("synchronous_commit", synchronous_commit),
         ("statement_timeout", "30s"),
         ("idle_in_transaction_session_timeout", "30s"),
     ]);
-    let read = write.clone().options([("default_transaction_read_only", "on")]);
+    // What is written is found by its key. A plan is made once and kept, so it must not be the one
+    // that suits the empty table it was made on.
+    let write = base.clone().options([
+        ("enable_seqscan", "off"),
+        ("enable_hashjoin", "off"),
+        ("enable_mergejoin", "off"),
+        ("jit", "off"),
+        ("plan_cache_mode", "force_generic_plan"),
+    ]);
+    let read = base.options([("default_transaction_read_only", "on")]);
     let pool = |max| PgPoolOptions::new().max_connections(max).acquire_timeout(ACQUIRE_TIMEOUT);
 
     Ok(Db::Postgres {

@@ -17,6 +17,8 @@ use crate::writer::{Judged, Outcome, Request};
 
 /// Oldest SQLite without the corruption of a reset write-ahead log.
 const VERSION_MIN: (u32, u32, u32) = (3, 51, 3);
+/// Statements that the writing connection keeps prepared: those of the read models have few texts.
+const STATEMENTS_MAX: usize = 256;
 /// How long a statement waits for a lock that another process holds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -35,6 +37,7 @@ pub(crate) async fn open(
         .pragma("trusted_schema", "OFF")
         .pragma("cell_size_check", "ON")
         .pragma("cache_size", "-16000")
+        .statement_cache_capacity(STATEMENTS_MAX)
         .synchronous(match durability {
             Durability::Full => SqliteSynchronous::Full,
             Durability::Rebuildable => SqliteSynchronous::Normal,

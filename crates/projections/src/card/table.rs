@@ -7,15 +7,12 @@ use events::fact::to_e164;
 use events::id::{Ident, Slug};
 use jiff::Timestamp;
 use serde_json::json;
-use sqlx::QueryBuilder;
-use store::sql::{ROWS_PER_STATEMENT_MAX, SqlTime};
-use store::{Tx, on_tx};
 use unicode_normalization::UnicodeNormalization as _;
 
 use super::fold::{Move, State};
 use crate::dossier::{Dossier, Holder};
 use crate::policies::Rules;
-use crate::rows::{self, Key};
+use crate::rows::{Key, Row, Table, row};
 
 /// Words of a name from which on it is found.
 const NAME_WORDS_MAX: usize = 8;
@@ -36,79 +33,51 @@ pub(crate) const IDENTIFIERS_AS_TEXT: &str = "
       FROM identifiers
      ORDER BY value_key, holder, tenant";
 
-const FORGET_CARDS_HEAD: &str = "DELETE FROM cards WHERE (holder, tenant) IN (";
+/// One row a customer.
+pub(crate) const CARDS: Table = Table {
+    name: "cards",
+    columns: &[
+        "holder",
+        "tenant",
+        "name_key",
+        "tier",
+        "owner",
+        "team",
+        "last_in_at",
+        "last_out_at",
+        "card",
+    ],
+    rows: cards,
+};
 
-const FORGET_IDENTIFIERS_HEAD: &str = "DELETE FROM identifiers WHERE (holder, tenant) IN (";
+/// What a customer is found by, one row a word.
+pub(crate) const IDENTIFIERS: Table = Table {
+    name: "identifiers",
+    columns: &["holder", "tenant", "value_key"],
+    rows: |key, dossier, _| {
+        if key.1.as_customer().is_none() {
+            return Vec::new();
+        }
+        words_of(&key.1, &dossier.card).into_iter().map(|it| row![key, it]).collect()
+    },
+};
 
-/// Replaces the rows of some holders. `known` are those that may have rows already.
-pub(crate) async fn write(
-    tx: &mut Tx,
-    known: &[&Key],
-    touched: &[(&Key, &Dossier, Rules<'_>)],
-) -> Result<(), sqlx::Error> {
-    rows::delete(tx, FORGET_CARDS_HEAD, known).await?;
-    rows::delete(tx, FORGET_IDENTIFIERS_HEAD, known).await?;
-    let customers: Vec<(&Key, &State)> = touched
-        .iter()
-        .filter(|(key, _, _)| key.1.as_customer().is_some())
-        .map(|(key, dossier, _)| (*key, &dossier.card))
-        .collect();
-    insert_cards(tx, &customers).await?;
-    let words: Vec<(&Key, String)> = customers
-        .iter()
-        .flat_map(|(key, state)| words_of(&key.1, state).into_iter().map(|it| (*key, it)))
-        .collect();
-    insert_identifiers(tx, &words).await
-}
-
-const INSERT_CARDS_HEAD: &str = "
-    INSERT INTO cards (holder, tenant, name_key, tier, owner, team, last_in_at, last_out_at, card) ";
-
-async fn insert_cards(tx: &mut Tx, cards: &[(&Key, &State)]) -> Result<(), sqlx::Error> {
-    for chunk in cards.chunks(ROWS_PER_STATEMENT_MAX) {
-        on_tx!(tx, conn => {
-            QueryBuilder::new(INSERT_CARDS_HEAD)
-                .push_values(chunk, |mut row, ((tenant, holder), it)| {
-                    let last = |it: Option<&Move>| {
-                        SqlTime(it.map_or(Timestamp::UNIX_EPOCH, |it| it.at))
-                    };
-                    row.push_bind(holder.as_str())
-                        .push_bind(tenant.as_str())
-                        .push_bind(name_key(it))
-                        .push_bind(it.tier_name())
-                        .push_bind(it.owner.as_ref().map(Ident::as_str))
-                        .push_bind(it.team.as_ref().map(Slug::as_str))
-                        .push_bind(last(it.last_in.as_ref()))
-                        .push_bind(last(it.last_out.as_ref()))
-                        .push_bind(short(holder, it));
-                })
-                .build()
-                .persistent(false)
-                .execute(conn)
-                .await?;
-        });
+fn cards(key: &Key, dossier: &Dossier, _: &Rules<'_>) -> Vec<Row> {
+    if key.1.as_customer().is_none() {
+        return Vec::new();
     }
-    Ok(())
-}
-
-const INSERT_IDENTIFIERS_HEAD: &str = "INSERT INTO identifiers (value_key, holder, tenant) ";
-
-async fn insert_identifiers(tx: &mut Tx, words: &[(&Key, String)]) -> Result<(), sqlx::Error> {
-    for chunk in words.chunks(ROWS_PER_STATEMENT_MAX) {
-        on_tx!(tx, conn => {
-            QueryBuilder::new(INSERT_IDENTIFIERS_HEAD)
-                .push_values(chunk, |mut row, ((tenant, holder), word)| {
-                    row.push_bind(word.as_str())
-                        .push_bind(holder.as_str())
-                        .push_bind(tenant.as_str());
-                })
-                .build()
-                .persistent(false)
-                .execute(conn)
-                .await?;
-        });
-    }
-    Ok(())
+    let it = &dossier.card;
+    let last = |it: Option<&Move>| it.map_or(Timestamp::UNIX_EPOCH, |it| it.at);
+    vec![row![
+        key,
+        name_key(it),
+        it.tier_name(),
+        it.owner.as_ref().map(Ident::as_str),
+        it.team.as_ref().map(Slug::as_str),
+        last(it.last_in.as_ref()),
+        last(it.last_out.as_ref()),
+        short(&key.1, it),
+    ]]
 }
 
 /// The form in which names and marks are compared.

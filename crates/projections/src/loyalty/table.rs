@@ -7,15 +7,10 @@ use events::calendar::add_days;
 use events::policy::Policies;
 use events::tier::Tier;
 use jiff::civil::Date;
-use sqlx::QueryBuilder;
-use store::sql::ROWS_PER_STATEMENT_MAX;
-use store::{Tx, on_tx};
 
 use super::fold::State;
 use super::view::View;
-use crate::dossier::Dossier;
-use crate::policies::Rules;
-use crate::rows::{self, Key};
+use crate::rows::{self, Table};
 
 /// Both tables as one column of text, in the order of their keys.
 pub(crate) const AS_TEXT: &str = "
@@ -109,74 +104,63 @@ pub fn row(state: &State, policies: &Policies) -> Row {
     }
 }
 
-const DELETE_HEAD: &str = "DELETE FROM loyalty WHERE (holder, tenant) IN (";
-const INSERT_HEAD: &str = "INSERT INTO loyalty (holder, tenant, tier, since, lapses_on,
-    eligible_on, held, days, first, last, tenure_on, count_until, almost_until, recency_until,
-    manual_until, value, policy_version) ";
-const DELETE_REFERRALS_HEAD: &str = "DELETE FROM loyalty_referrals WHERE (holder, tenant) IN (";
-const INSERT_REFERRALS_HEAD: &str = "INSERT INTO loyalty_referrals (holder, tenant, referred) ";
+/// One row a customer.
+pub(crate) const LOYALTY: Table = Table {
+    name: "loyalty",
+    columns: &[
+        "holder",
+        "tenant",
+        "tier",
+        "since",
+        "lapses_on",
+        "eligible_on",
+        "held",
+        "days",
+        "first",
+        "last",
+        "tenure_on",
+        "count_until",
+        "almost_until",
+        "recency_until",
+        "manual_until",
+        "value",
+        "policy_version",
+    ],
+    rows: |key, dossier, rules| {
+        if key.1.as_customer().is_none() {
+            return Vec::new();
+        }
+        let it = row(&dossier.loyalty, rules.active);
+        let text = |date: Option<Date>| date.map(|it| it.to_string());
+        vec![rows::row![
+            key,
+            it.tier.name(),
+            text(it.since),
+            text(it.lapses_on),
+            text(it.eligible_on),
+            it.held,
+            it.days,
+            text(it.first),
+            text(it.last),
+            text(it.tenure_on),
+            text(it.count_until),
+            text(it.almost_until),
+            text(it.recency_until),
+            text(it.manual_until),
+            it.value,
+            it.policy_version,
+        ]]
+    },
+};
 
-/// Replaces the rows of some holders; those in `known` may have some.
-pub(crate) async fn write(
-    tx: &mut Tx,
-    known: &[&Key],
-    touched: &[(&Key, &Dossier, Rules<'_>)],
-) -> Result<(), sqlx::Error> {
-    rows::delete(tx, DELETE_HEAD, known).await?;
-    rows::delete(tx, DELETE_REFERRALS_HEAD, known).await?;
-    let customers = touched.iter().filter(|(key, _, _)| key.1.as_customer().is_some());
-    let all: Vec<(&Key, Row)> =
-        customers.clone().map(|(key, it, rules)| (*key, row(&it.loyalty, rules.active))).collect();
-    insert(tx, &all).await?;
-    let referrals: Vec<(&Key, &str)> = customers
-        .flat_map(|(key, it, _)| it.loyalty.referred.iter().map(|to| (*key, to.as_str())))
-        .collect();
-    for chunk in referrals.chunks(ROWS_PER_STATEMENT_MAX) {
-        on_tx!(tx, conn => {
-            QueryBuilder::new(INSERT_REFERRALS_HEAD)
-                .push_values(chunk, |mut row, ((tenant, holder), referred)| {
-                    row.push_bind(holder.as_str())
-                        .push_bind(tenant.as_str())
-                        .push_bind(*referred);
-                })
-                .build()
-                .persistent(false)
-                .execute(conn)
-                .await?;
-        });
-    }
-    Ok(())
-}
-
-async fn insert(tx: &mut Tx, all: &[(&Key, Row)]) -> Result<(), sqlx::Error> {
-    let text = |date: Option<Date>| date.map(|it| it.to_string());
-    for chunk in all.chunks(ROWS_PER_STATEMENT_MAX) {
-        on_tx!(tx, conn => {
-            QueryBuilder::new(INSERT_HEAD)
-                .push_values(chunk, |mut row, ((tenant, holder), it)| {
-                    row.push_bind(holder.as_str())
-                        .push_bind(tenant.as_str())
-                        .push_bind(it.tier.name())
-                        .push_bind(text(it.since))
-                        .push_bind(text(it.lapses_on))
-                        .push_bind(text(it.eligible_on))
-                        .push_bind(it.held)
-                        .push_bind(it.days)
-                        .push_bind(text(it.first))
-                        .push_bind(text(it.last))
-                        .push_bind(text(it.tenure_on))
-                        .push_bind(text(it.count_until))
-                        .push_bind(text(it.almost_until))
-                        .push_bind(text(it.recency_until))
-                        .push_bind(text(it.manual_until))
-                        .push_bind(it.value)
-                        .push_bind(it.policy_version);
-                })
-                .build()
-                .persistent(false)
-                .execute(conn)
-                .await?;
-        });
-    }
-    Ok(())
-}
+/// Whom a customer brought, one row each.
+pub(crate) const REFERRALS: Table = Table {
+    name: "loyalty_referrals",
+    columns: &["holder", "tenant", "referred"],
+    rows: |key, dossier, _| {
+        if key.1.as_customer().is_none() {
+            return Vec::new();
+        }
+        dossier.loyalty.referred.iter().map(|it| rows::row![key, it.as_str()]).collect()
+    },
+};

@@ -4,18 +4,33 @@
 
 use events::envelope::Channel;
 use events::id::{About, Ident};
-use sqlx::QueryBuilder;
-use store::sql::{ROWS_PER_STATEMENT_MAX, SqlTime};
-use store::{Tx, on_tx};
+use store::Tx;
 
 use super::fold::direction_word;
+use crate::rows;
 
 pub(crate) use super::fold::Row;
 
-const UPSERT_HEAD: &str = "
-    INSERT INTO timeline (holder, occurred_at, position, tenant, kind, topic, phase, direction,
-                          channel, actor, actorkind, about, venue, visit, booking, out_of_order,
-                          dangling, voided_by) ";
+const COLUMNS: &[&str] = &[
+    "holder",
+    "tenant",
+    "occurred_at",
+    "position",
+    "kind",
+    "topic",
+    "phase",
+    "direction",
+    "channel",
+    "actor",
+    "actorkind",
+    "about",
+    "venue",
+    "visit",
+    "booking",
+    "out_of_order",
+    "dangling",
+    "voided_by",
+];
 
 const UPSERT_TAIL: &str = "
     ON CONFLICT (holder, occurred_at, position, tenant) DO UPDATE
@@ -42,35 +57,28 @@ pub(crate) const AS_TEXT: &str = "
 
 /// Writes rows, at most one of each event.
 pub(crate) async fn upsert(tx: &mut Tx, lines: &[Row]) -> Result<(), sqlx::Error> {
-    for chunk in lines.chunks(ROWS_PER_STATEMENT_MAX) {
-        on_tx!(tx, conn => {
-            QueryBuilder::new(UPSERT_HEAD)
-                .push_values(chunk, |mut row, it| {
-                    row.push_bind(it.holder.as_str())
-                        .push_bind(SqlTime(it.occurred_at))
-                        .push_bind(it.position)
-                        .push_bind(it.tenant.as_str())
-                        .push_bind(it.kind.name())
-                        .push_bind(it.kind.topic())
-                        .push_bind(it.phase.as_str())
-                        .push_bind(direction_word(it.direction))
-                        .push_bind(it.channel.map(Channel::as_str))
-                        .push_bind(it.actor.as_str())
-                        .push_bind(it.actor.kind().as_str())
-                        .push_bind(it.about.as_ref().map(About::as_str))
-                        .push_bind(it.venue.as_ref().map(Ident::as_str))
-                        .push_bind(it.visit.as_ref().map(Ident::as_str))
-                        .push_bind(it.booking.as_ref().map(Ident::as_str))
-                        .push_bind(it.out_of_order)
-                        .push_bind(it.dangling)
-                        .push_bind(it.voided_by.as_ref().map(ToString::to_string));
-                })
-                .push(UPSERT_TAIL)
-                .build()
-                .persistent(false)
-                .execute(conn)
-                .await?;
-        });
-    }
-    Ok(())
+    let row = |it: &Row| {
+        vec![
+            it.holder.as_str().into(),
+            it.tenant.as_str().into(),
+            it.occurred_at.into(),
+            it.position.into(),
+            it.kind.name().into(),
+            it.kind.topic().into(),
+            it.phase.as_str().into(),
+            direction_word(it.direction).into(),
+            it.channel.map(Channel::as_str).into(),
+            it.actor.as_str().into(),
+            it.actor.kind().as_str().into(),
+            it.about.as_ref().map(About::as_str).into(),
+            it.venue.as_ref().map(Ident::as_str).into(),
+            it.visit.as_ref().map(Ident::as_str).into(),
+            it.booking.as_ref().map(Ident::as_str).into(),
+            it.out_of_order.into(),
+            it.dangling.into(),
+            it.voided_by.as_ref().map(ToString::to_string).into(),
+        ]
+    };
+    let rows: Vec<rows::Row> = lines.iter().map(row).collect();
+    rows::insert(tx, "timeline", COLUMNS, &rows, UPSERT_TAIL).await
 }

@@ -11,9 +11,9 @@ use super::{Story, date, fulfilled, json, ratna, walk};
 use crate::dossier::{Dossier, Holder};
 use crate::loyalty::explain::Detail;
 use crate::loyalty::query::{Counts, Wanted, branch, counts, get, list};
-use crate::loyalty::table;
 use crate::policies::Rules;
 use crate::rows::Key;
+use crate::rows::{self, Before, Touched};
 use crate::runner::VIEWS_STEPS;
 use crate::views::Snapshot;
 
@@ -65,10 +65,11 @@ async fn a_list_knows_tiers_lapses_steps_and_branches() {
     third.add("r", "referral.recorded", "2026-05-03T10:00:00+07:00", json!({ "referred": "c-9" }));
     let all = [("c-1", dossier(&primary)), ("c-2", dossier(&second)), ("c-3", dossier(&third))];
     let keys: Vec<Key> = all.iter().map(|(id, _)| key(id)).collect();
-    let touched: Vec<_> = keys.iter().zip(&all).map(|(key, (_, it))| (key, it, rules())).collect();
-    let known: Vec<&Key> = keys.iter().collect();
+    let touch = |(key, it)| Touched { key, dossier: it, rules: rules(), before: Before::Unknown };
+    let dossiers = all.iter().map(|(_, it)| it);
+    let touched: Vec<Touched<'_>> = keys.iter().zip(dossiers).map(touch).collect();
     for _ in 0..2 {
-        table::write(&mut snapshot.tx, &known, &touched).await.expect("twice is once");
+        rows::replace(&mut snapshot.tx, &touched).await.expect("twice is once");
     }
 
     let tenant = "main".parse().unwrap();

@@ -6,8 +6,7 @@ use super::*;
 use crate::loyalty::tests::tables::{dossier, key, open};
 use crate::policies::Rules;
 use crate::promises::query::{By, Wanted, get, list, quote, reliability};
-use crate::promises::table;
-use crate::rows::Key;
+use crate::rows::{self, Before, Touched};
 
 /// The three promises of story S4, up to their ends.
 fn three() -> Story {
@@ -39,11 +38,10 @@ async fn promises_are_listed_by_due_time_and_three_of_three_were_kept() {
     let (policies, history) = (Policies::default(), PolicyHistory::new());
     let (key, it) = (key("c-1"), dossier(&three()));
     let rules = Rules { active: &policies, history: &history };
-    let known: [&Key; 1] = [&key];
     for _ in 0..2 {
-        table::write(&mut snapshot.tx, &known, &[(&key, &it, Rules { ..rules })])
-            .await
-            .expect("twice is once");
+        let rules = Rules { ..rules };
+        let touched = Touched { key: &key, dossier: &it, rules, before: Before::Unknown };
+        rows::replace(&mut snapshot.tx, &[touched]).await.expect("twice is once");
     }
     let tenant = "main".parse().unwrap();
     let found = get(&mut snapshot, &tenant, "p-310").await.unwrap().unwrap();
