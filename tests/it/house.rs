@@ -189,8 +189,9 @@ impl House {
     async fn next_due(&self) -> Option<Timestamp> {
         let mut snapshot = self.snapshot().await;
         let at: Option<SqlTime> = on_tx!(&mut snapshot.tx, conn => {
-            sqlx::query_scalar("SELECT act_at FROM agenda WHERE queue <> $1 ORDER BY act_at LIMIT 1")
+            sqlx::query_scalar("SELECT act_at FROM agenda WHERE queue NOT IN ($1, $2) ORDER BY act_at LIMIT 1")
                 .bind(Queue::Rationed.as_str())
+                .bind(Queue::Ahead.as_str())
                 .fetch_optional(conn)
                 .await
                 .unwrap()

@@ -14,6 +14,7 @@ mod statements;
 mod bad_input;
 mod delivery;
 mod event_import;
+mod from_the_future;
 mod imports;
 mod ingest;
 mod live_stream;

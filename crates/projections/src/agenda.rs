@@ -9,6 +9,7 @@ use store::error::ReadError;
 use store::sql::SqlTime;
 use store::{Tx, on_tx};
 
+use crate::ahead::Span;
 use crate::dossier::{Dossier, Holder};
 use crate::policies::Rules;
 use crate::rows::{Table, row};
@@ -25,10 +26,12 @@ pub enum Queue {
     Alert,
     /// Silences of imported history, so many a day per team.
     Rationed,
+    /// Facts that claim to be from the future: the runner's own, no reaction works through it.
+    Ahead,
 }
 
 impl Queue {
-    /// In the order in which they are worked: a broken promise rings in the same tick.
+    /// Those of the reactions, in the order in which they are worked: a broken promise rings in the same tick.
     pub const ALL: [Self; 4] = [Self::Promise, Self::Loyalty, Self::Alert, Self::Rationed];
 
     /// The word in the column.
@@ -39,6 +42,7 @@ impl Queue {
             Self::Loyalty => "loyalty",
             Self::Alert => "alert",
             Self::Rationed => "rationed",
+            Self::Ahead => "ahead",
         }
     }
 }
@@ -54,7 +58,8 @@ pub struct Appointment {
     pub team: String,
 }
 
-/// All appointments of one holder, as facts and policies stand.
+/// All appointments of one holder, as facts and policies stand. What is due in a dossier counts
+/// within the time in which that dossier holds.
 #[must_use]
 pub fn appointments(
     tenant: &Tenant,
@@ -68,18 +73,29 @@ pub fn appointments(
         Some(it) => *it = Appointment { queue, at, team: team.to_owned() },
         None => found.push(Appointment { queue, at, team: team.to_owned() }),
     };
-    for due in promises::due::dues(&dossier.promises) {
-        add(Queue::Promise, due.at, "");
+    for Span { from, until, dossier } in dossier.spans() {
+        let mut add = |queue, at: Timestamp, team: &str| {
+            let at = at.max(from);
+            if until.is_none_or(|until| at < until) {
+                add(queue, at, team);
+            }
+        };
+        for due in promises::due::dues(&dossier.promises) {
+            add(Queue::Promise, due.at, "");
+        }
+        if holder.as_customer().is_some()
+            && let Some(change) =
+                loyalty::due::next_change(&dossier.loyalty, rules.history, &rules.active.calendar)
+        {
+            add(Queue::Loyalty, change.at, "");
+        }
+        for due in alerts::due::dues(tenant, holder, dossier, rules.active) {
+            let queue = if due.rationed { Queue::Rationed } else { Queue::Alert };
+            add(queue, due.at, due.team.as_str());
+        }
     }
-    if holder.as_customer().is_some()
-        && let Some(change) =
-            loyalty::due::next_change(&dossier.loyalty, rules.history, &rules.active.calendar)
-    {
-        add(Queue::Loyalty, change.at, "");
-    }
-    for due in alerts::due::dues(tenant, holder, dossier, rules.active) {
-        let queue = if due.rationed { Queue::Rationed } else { Queue::Alert };
-        add(queue, due.at, due.team.as_str());
+    if let Some(first) = dossier.ahead.first() {
+        add(Queue::Ahead, first.from, "");
     }
     found.sort_by_key(|it| it.queue);
     found
@@ -132,6 +148,25 @@ pub async fn due(
         .into_iter()
         .map(|(holder, tenant)| Ok((parsed(&tenant)?, Holder::stored(&holder))))
         .collect()
+}
+
+const NEXT_AHEAD: &str = "
+    SELECT act_at
+      FROM agenda
+     WHERE queue = 'ahead'
+       AND act_at > $1
+     ORDER BY act_at
+     LIMIT 1";
+
+/// When the next fact from the future comes true, after an instant.
+pub(crate) async fn next_ahead(
+    tx: &mut Tx,
+    after: Timestamp,
+) -> Result<Option<Timestamp>, sqlx::Error> {
+    let found: Option<SqlTime> = on_tx!(tx, conn => {
+        sqlx::query_scalar(NEXT_AHEAD).bind(SqlTime(after)).fetch_optional(conn).await?
+    });
+    Ok(found.map(|it| it.0))
 }
 
 /// The teams for which imported silences wait.

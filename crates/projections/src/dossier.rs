@@ -11,6 +11,7 @@ use events::kind::Kind;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::ahead::Stage;
 use crate::entry::Entry;
 use crate::{alerts, card, loyalty, neglect, promises, timeline};
 
@@ -95,13 +96,19 @@ pub struct Dossier {
     pub promises: promises::State,
     /// What rings.
     pub alerts: alerts::State,
+    /// How all this will be once what claims to be from the future has come true, earliest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ahead: Vec<Stage>,
 }
 
 impl Dossier {
-    /// Whether a fact comes after everything folded so far.
+    /// Whether a fact comes after everything folded so far, and nothing waits for its time.
     #[must_use]
     pub fn is_in_order(&self, event: &events::envelope::Recorded) -> bool {
-        self.seen.at.is_none_or(|at| (at, self.seen.position) < (event.occurred_at, event.position))
+        let place = (event.occurred_at, event.position);
+        self.ahead.is_empty()
+            && !event.is_clock_suspect()
+            && self.seen.at.is_none_or(|at| (at, self.seen.position) < place)
     }
 
     /// Folds one fact in, after all that happened before it. Total: no fact can be refused.

@@ -7,6 +7,7 @@
 
 mod addressed;
 pub mod agenda;
+pub mod ahead;
 pub mod alerts;
 pub mod card;
 pub mod compare;

@@ -67,6 +67,8 @@ pub struct Runner {
     pub(crate) skipped: HashSet<(Tenant, i64)>,
     has_voids: bool,
     pub(crate) has_addressed: bool,
+    /// When the next fact from the future comes true.
+    pub(crate) ahead: Option<Timestamp>,
     pub(crate) at: Checkpoint,
     page_events_max: usize,
 }
@@ -101,6 +103,7 @@ impl Runner {
         let stored = parked::load(&mut tx).await?;
         let has_voids = any_voids(&mut tx).await?;
         let has_addressed = any_addressed(&mut tx).await?;
+        let ahead = agenda::next_ahead(&mut tx, Timestamp::UNIX_EPOCH).await?;
         tx.commit().await?;
         let at = checkpoint::load(&db, CHECKPOINT).await?;
         let mut runner = Self {
@@ -111,6 +114,7 @@ impl Runner {
             skipped: HashSet::new(),
             has_voids,
             has_addressed,
+            ahead,
             at: Checkpoint { epoch, ..at },
             page_events_max: PAGE_EVENTS_MAX,
         };
@@ -199,7 +203,7 @@ impl Runner {
             detail: None,
         };
         let mut tx = self.db.begin_write().await?;
-        let book = self.book.clone();
+        let (book, ahead) = (self.book.clone(), self.ahead);
         let outcome = self.fold_page(&mut tx, &page).await;
         if planted(Mistake::CheckpointApart) {
             tx.commit().await?;
@@ -212,7 +216,7 @@ impl Runner {
             Err(error) => Err(error),
         };
         if let Err(error) = outcome {
-            self.book = book;
+            (self.book, self.ahead) = (book, ahead);
             tx.rollback().await?;
             let mut tx = self.db.begin_write().await?;
             let stored = parked::load(&mut tx).await?;
@@ -229,16 +233,12 @@ impl Runner {
         let mut rest = page;
         while let Some(first) = rest.first() {
             self.take_hold(tx, first.recorded_at, first.position - 1).await?;
-            let next = self.book.next_effective();
-            let cut =
-                rest.iter().skip(1).position(|it| next.is_some_and(|at| at <= it.recorded_at));
+            self.arrive(tx, first.recorded_at, first.position - 1).await?;
+            let cut = self.cut(rest);
             // A policy that is published ends its segment: the next event may already feel it.
             let publishes = rest.iter().position(|it| it.kind.topic() == "policy");
-            let end = [cut.map(|it| it + 1), publishes.map(|it| it + 1)]
-                .into_iter()
-                .flatten()
-                .min()
-                .unwrap_or(rest.len());
+            let end =
+                [cut, publishes.map(|it| it + 1)].into_iter().flatten().min().unwrap_or(rest.len());
             let (segment, after) = rest.split_at(end);
             let folded = self.fold_segment(tx, segment).await?;
             if folded < segment.len() {
@@ -248,7 +248,7 @@ impl Runner {
             if let Some(last) = segment.last().filter(|it| it.kind.topic() == "policy") {
                 // Tiers look ahead, so a policy that is only announced changes dates already.
                 if !self.take_hold(tx, last.recorded_at, last.position).await? {
-                    self.sweep(tx, &last.tenant, last.position).await?;
+                    self.sweep(tx, &last.tenant, last.position, last.recorded_at).await?;
                 }
             }
             rest = after;
@@ -271,7 +271,7 @@ impl Runner {
             tenants.insert(tenant);
         }
         for tenant in &tenants {
-            self.sweep(tx, tenant, end).await?;
+            self.sweep(tx, tenant, end, recorded_at).await?;
         }
         Ok(!tenants.is_empty())
     }
@@ -326,7 +326,9 @@ impl Runner {
                 work.fold(key, event, fact, voided.get(&event.reference()), &policies);
             }
         }
-        self.refold(tx, &mut work, events).await?;
+        if let Some(last) = events.last() {
+            self.refold(tx, &mut work, last.position, last.recorded_at).await?;
+        }
         self.write(tx, &work).await?;
         Ok(events.len())
     }
@@ -372,14 +374,15 @@ impl Runner {
         Ok(voided)
     }
 
-    /// Folds customers anew out of the log, up to the end of the segment.
+    /// Folds customers anew out of the log, up to a position. What is from the future waits if it
+    /// lies after `recorded_until`.
     pub(crate) async fn refold(
         &mut self,
         tx: &mut Tx,
         work: &mut Work,
-        events: &[Recorded],
+        end: i64,
+        recorded_until: Timestamp,
     ) -> Result<(), RunError> {
-        let Some(end) = events.last().map(|it| it.position) else { return Ok(()) };
         let mut by_tenant: BTreeMap<Tenant, Vec<CustomerId>> = BTreeMap::new();
         for (tenant, holder) in &work.dirty {
             // What has no customer has no order either: its facts are folded as they come.
@@ -409,14 +412,21 @@ impl Runner {
                 let skipped =
                     |it: &&Recorded| !self.skipped.contains(&(tenant.clone(), it.position));
                 let own: Vec<&Recorded> = own.into_iter().filter(skipped).collect();
-                work.start_over(&key, own, &voided, &policies);
+                let next = work.start_over(&key, own, &voided, &policies, recorded_until);
+                self.ahead = self.ahead.into_iter().chain(next).min();
             }
         }
         Ok(())
     }
 
     /// Makes everybody's rows of a tenant anew, after a policy took hold.
-    async fn sweep(&mut self, tx: &mut Tx, tenant: &Tenant, end: i64) -> Result<(), RunError> {
+    async fn sweep(
+        &mut self,
+        tx: &mut Tx,
+        tenant: &Tenant,
+        end: i64,
+        recorded_until: Timestamp,
+    ) -> Result<(), RunError> {
         let mut after = String::new();
         loop {
             let holders = holders_after(tx, tenant, &after).await?;
@@ -428,8 +438,7 @@ impl Runner {
             work.touched = keys.clone();
             // The zone decides on which day a fact happened, so its customers are folded anew.
             work.dirty = keys;
-            let all: Vec<Recorded> = self.log.read_after(end - 1, 1).await?;
-            self.refold(tx, &mut work, &all).await?;
+            self.refold(tx, &mut work, end, recorded_until).await?;
             self.write(tx, &work).await?;
         }
     }

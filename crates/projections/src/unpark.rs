@@ -5,6 +5,7 @@
 use events::envelope::Recorded;
 use events::fact::Fact;
 use events::id::Tenant;
+use jiff::Timestamp;
 use store::Tx;
 
 use crate::dossier::Holder;
@@ -91,9 +92,11 @@ impl Runner {
         }
         let facts = self.facts_of(tenant, holder).await?;
         let broken = facts.iter().find_map(|it| Some((it, it.fact().err()?)));
-        let end = match &broken {
-            Some((event, _)) => event.position - 1,
-            None => self.at.position,
+        let here = self.log.read_after((self.at.position - 1).max(0), 1).await?;
+        let here = here.first().map_or(Timestamp::UNIX_EPOCH, |it| it.recorded_at);
+        let (end, recorded_until) = match &broken {
+            Some((event, _)) => (event.position - 1, event.recorded_at),
+            None => (self.at.position, here),
         };
         if broken.is_none() && !skip {
             parked::release(&mut tx, tenant, holder).await?;
@@ -104,8 +107,7 @@ impl Runner {
             let mut work = Work::default();
             work.known.insert(key.clone());
             work.dirty.insert(key);
-            let last = self.log.read_after(end - 1, 1).await?;
-            self.refold(&mut tx, &mut work, &last).await?;
+            self.refold(&mut tx, &mut work, end, recorded_until).await?;
             self.write(&mut tx, &work).await?;
         }
         if let Some((event, error)) = broken {

@@ -8,7 +8,9 @@ use events::envelope::Recorded;
 use events::fact::Fact;
 use events::id::EventRef;
 use events::policy::Policies;
+use jiff::Timestamp;
 
+use crate::ahead::staged;
 use crate::dossier::Dossier;
 use crate::entry::Entry;
 use crate::rows::{Key, Shown};
@@ -63,14 +65,15 @@ impl Work {
         self.touched.insert(key.clone());
     }
 
-    /// Folds a customer from nothing.
+    /// Folds a customer from nothing. Says when the next of their facts from the future comes true.
     pub(crate) fn start_over(
         &mut self,
         key: &Key,
         mut facts: Vec<&Recorded>,
         voided: &HashMap<EventRef, EventRef>,
         policies: &Policies,
-    ) {
+        recorded_until: Timestamp,
+    ) -> Option<Timestamp> {
         facts.sort_by_key(|it| (it.occurred_at, it.position));
         let calendar: &Calendar = &policies.calendar;
         let mut dossier = Dossier::default();
@@ -90,7 +93,7 @@ impl Work {
             })
             .collect();
         overtaken.reverse();
-        for (event, out_of_order) in facts.into_iter().zip(overtaken) {
+        for (event, out_of_order) in facts.iter().zip(overtaken) {
             let Ok(fact) = event.fact() else { continue };
             let voided_by = voided.get(&event.reference());
             let entry = Entry { event, fact: &fact, day: calendar.local_date(event.occurred_at) };
@@ -112,7 +115,10 @@ impl Work {
         let own = key.1.clone();
         self.timeline.retain(|it| it.holder != own || it.tenant != key.0);
         self.timeline.extend(rows);
+        let dossier = staged(&facts, dossier, voided, calendar, recorded_until);
+        let next = dossier.ahead.first().map(|it| it.from);
         self.dossiers.insert(key.clone(), dossier);
         self.touched.insert(key.clone());
+        next
     }
 }

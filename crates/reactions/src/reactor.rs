@@ -128,12 +128,13 @@ impl Reactor {
         for ((tenant, holder), dossier) in &found {
             let history = snapshot.policies_of(tenant);
             let policies = history.in_force(now);
+            let dossier = dossier.at(now);
             let own = match queue {
                 Queue::Promise => promise::decide::decide(tenant, holder, dossier, now),
                 Queue::Loyalty => {
                     loyalty::decide::decide(tenant, holder, dossier, &policies, &history, now)
                 }
-                Queue::Alert | Queue::Rationed => {
+                Queue::Alert | Queue::Rationed | Queue::Ahead => {
                     alert::decide::decide(tenant, holder, dossier, &policies, now, false)
                 }
             };
@@ -163,6 +164,7 @@ impl Reactor {
             let mut drafts = Vec::new();
             for key in order {
                 let Some((_, dossier)) = found.iter().find(|(it, _)| *it == key) else { continue };
+                let dossier = dossier.at(now);
                 let own = alert::decide::decide(&key.0, &key.1, dossier, &policies, now, true);
                 drafts.extend(own.into_iter().map(|it| (tenant.clone(), it)));
             }

@@ -99,7 +99,9 @@ impl Look {
         keys: BTreeSet<Key>,
     ) -> Result<HashMap<Key, Dossier>, Box<Problem>> {
         let found = runner::load_dossiers(&mut self.snapshot.tx, &keys).await;
-        found.map_err(|error| unread(&error))
+        let found = found.map_err(|error| unread(&error))?;
+        let now = self.now;
+        Ok(found.into_iter().map(|(key, it)| (key, it.into_at(now))).collect())
     }
 
     /// The names of some customers, for those who may see them.

@@ -315,7 +315,7 @@ pub async fn get(
     let mut found = load_dossiers(&mut snapshot.tx, &BTreeSet::from([key.clone()])).await?;
     let Some(dossier) = found.remove(&key) else { return Ok(None) };
     let policies = snapshot.policies_of(tenant).in_force(now);
-    Ok(Some(Card::of(customer, &dossier.card, &policies, now)))
+    Ok(Some(Card::of(customer, &dossier.at(now).card, &policies, now)))
 }
 
 /// In which order customers are listed.
