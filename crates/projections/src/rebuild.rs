@@ -20,8 +20,9 @@ use crate::parked;
 use crate::runner::{RunError, Runner};
 use crate::views::Views;
 
-/// Events of one page of a rebuild.
-pub const PAGE_EVENTS_MAX: usize = 4_000;
+/// Events of one page of a rebuild: the more of them, the more often one customer is written once for
+/// several.
+pub const PAGE_EVENTS_MAX: usize = 16_000;
 /// Pause after the database did not answer.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
 

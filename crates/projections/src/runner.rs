@@ -26,7 +26,7 @@ use crate::rows::{self, Before, Key, Touched};
 use crate::unpark::Decoded;
 use crate::voids::{any_voids, effective_voids, insert_void};
 use crate::work::Work;
-use crate::{parked, timeline};
+use crate::{agenda, parked, timeline};
 
 pub use crate::dossiers::load_dossiers;
 pub use crate::run_error::RunError;

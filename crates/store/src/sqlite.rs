@@ -36,7 +36,14 @@ pub(crate) async fn open(
         .busy_timeout(BUSY_TIMEOUT)
         .pragma("trusted_schema", "OFF")
         .pragma("cell_size_check", "ON")
-        .pragma("cache_size", "-16000")
+        .pragma(
+            "cache_size",
+            match durability {
+                // Every fact finds its customer's rows somewhere in the file.
+                Durability::Rebuildable => "-48000",
+                Durability::Full | Durability::Unsafe => "-16000",
+            },
+        )
         .statement_cache_capacity(STATEMENTS_MAX)
         .synchronous(match durability {
             Durability::Full => SqliteSynchronous::Full,
