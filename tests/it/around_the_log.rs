@@ -205,7 +205,7 @@ async fn quarantine_is_listed_in_order_of_arrival(it: TestLog) {
         code: text("unknown_type"),
         source: text("/front-desk"),
         state: text("open"),
-        after: None,
+        ..Wanted::default()
     };
     assert_eq!(page_of(desk.clone()).await, names[..2]);
     assert_eq!(page_of(Wanted { source: text("/chat"), ..desk }).await, Vec::<String>::new());
