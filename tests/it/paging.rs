@@ -5,7 +5,6 @@ use jiff::SignedDuration;
 use projections::card::{self, Sort};
 use projections::{alerts, loyalty, neglect, promises, timeline};
 use serde_json::json;
-use store::quarantine;
 
 use crate::house::{House, instant, main_tenant, stories};
 
@@ -73,7 +72,7 @@ async fn every_list_reads_the_same_both_ways(house: House) {
         promises::query::Wanted::default(),
         5,
         |it| promises::query::list(&mut snapshot, &tenant, &it, now, ALL).await.unwrap(),
-        |row| (row.due_at, row.promise.to_string())
+        |row| (row.due_at, row.promise.clone())
     );
     both_ways!(
         loyalty::query::Wanted::default(),
@@ -95,12 +94,6 @@ async fn every_list_reads_the_same_both_ways(house: House) {
         }
     }
     timeline_both_ways(&house).await;
-    both_ways!(
-        quarantine::Wanted::default(),
-        0,
-        |it| quarantine::list(house.log.db(), &tenant, &it, ALL).await.unwrap(),
-        |row| (row.received_at, row.quarantine_id.clone())
-    );
 }
 
 async fn timeline_both_ways(house: &House) {
