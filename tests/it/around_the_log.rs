@@ -199,13 +199,18 @@ async fn quarantine_is_listed_in_order_of_arrival(it: TestLog) {
     assert_eq!(page_of(Wanted::default()).await, names[..2]);
     let second = quarantine::get(db, &main, &names[1]).await.unwrap().unwrap();
     let after = Some((second.received_at, second.quarantine_id));
-    assert_eq!(page_of(Wanted { after, ..Wanted::default() }).await, names[2..]);
+    let behind = Wanted { after, ..Wanted::default() };
+    assert_eq!(page_of(behind.clone()).await, names[2..]);
+    // And the other way, the nearest first.
+    assert_eq!(page_of(Wanted { back: true, ..behind }).await, names[..1]);
+    let back = Wanted { back: true, ..Wanted::default() };
+    assert_eq!(page_of(back).await, [names[2].as_str(), names[1].as_str()]);
     let text = |it: &str| Some(it.to_owned());
     let desk = Wanted {
         code: text("unknown_type"),
         source: text("/front-desk"),
         state: text("open"),
-        after: None,
+        ..Wanted::default()
     };
     assert_eq!(page_of(desk.clone()).await, names[..2]);
     assert_eq!(page_of(Wanted { source: text("/chat"), ..desk }).await, Vec::<String>::new());

@@ -18,6 +18,7 @@ mod from_the_future;
 mod imports;
 mod ingest;
 mod live_stream;
+mod paging;
 
 mod program;
 mod projection_management;

@@ -12,6 +12,8 @@ use serde::Serialize;
 use serde_json::Value;
 use store::{AppendError, Appended, ReadError};
 
+use crate::page::Cursors;
+
 /// A complete answer: what HTTP sends and what request-reply sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
@@ -21,13 +23,15 @@ pub struct Reply {
     pub body: String,
     /// Headers with lower-case names.
     pub headers: Vec<(&'static str, String)>,
+    /// The ways on from a page; HTTP tells them in `Link` too.
+    pub cursors: Cursors,
 }
 
 impl Reply {
     /// A body with a status.
     #[must_use]
     pub fn new(status: u16, body: String) -> Self {
-        Self { status, body, headers: Vec::new() }
+        Self { status, body, headers: Vec::new(), cursors: Cursors::default() }
     }
 
     /// 200 with anything that serialises.
@@ -132,9 +136,9 @@ impl AsOf {
     }
 }
 
-/// A page of items that are JSON text already. Lists are read forwards only.
+/// A page of items that are JSON text already.
 #[must_use]
-pub fn page(items: &[String], next: Option<&str>, as_of: AsOf) -> Reply {
+pub fn page(items: &[String], cursors: Cursors, as_of: AsOf) -> Reply {
     let bytes: usize = items.iter().map(|it| it.len() + 1).sum();
     let mut body = String::with_capacity(bytes + 256);
     body.push_str("{\"items\":[");
@@ -145,11 +149,13 @@ pub fn page(items: &[String], next: Option<&str>, as_of: AsOf) -> Reply {
         body.push_str(item);
     }
     body.push_str("],\"next_cursor\":");
-    body.push_str(&json(&next));
+    body.push_str(&json(&cursors.next));
+    body.push_str(",\"prev_cursor\":");
+    body.push_str(&json(&cursors.prev));
     body.push_str(",\"as_of\":");
     body.push_str(&json(&as_of));
     body.push('}');
-    Reply::new(200, body).header("sapa-position", as_of.position.to_string())
+    Reply { cursors, ..Reply::new(200, body) }.header("sapa-position", as_of.position.to_string())
 }
 
 /// The problem behind an append that recorded nothing, or of which we do not know.
@@ -235,10 +241,12 @@ mod tests {
     #[test]
     fn a_page_is_one_json_document() {
         let items = ["{\"a\":1}".to_owned(), "{}".to_owned()];
-        let reply = page(&items, Some("n"), AsOf::log(7));
+        let cursors = Cursors { next: Some("n".to_owned()), prev: None };
+        let reply = page(&items, cursors, AsOf::log(7));
         let value: Value = serde_json::from_str(&reply.body).unwrap();
         assert_eq!(value["items"].as_array().unwrap().len(), 2);
         assert_eq!(value["next_cursor"], "n");
+        assert_eq!(value["prev_cursor"], Value::Null);
         assert_eq!(value["as_of"]["position"], 7);
     }
 

@@ -3,6 +3,9 @@
 //! A cursor carries the place, and a MAC over tenant, list, filters and the identity of the log. One
 //! that was changed, or that belongs to another list, is refused as `cursor_invalid`; none expires,
 //! and any instance reads what another one gave out.
+//!
+//! A list is walked both ways from a place: a mark before it says that the way is back. What lies
+//! on the side that was not walked is told by one row more, never by a count.
 
 use data_encoding::BASE64URL_NOPAD;
 use events::problem::{Code, Problem};
@@ -61,6 +64,21 @@ impl List {
         if differs == 0 { Ok(place.to_owned()) } else { Err(invalid()) }
     }
 
+    /// Which page a caller asks for: the one behind a cursor, or else the first.
+    pub fn walk(&self, cursor: Option<&str>, limit: usize) -> Result<Walk<'_>, Box<Problem>> {
+        let Some(cursor) = cursor else {
+            return Ok(Walk { list: self, back: false, place: None, is_first: true, limit });
+        };
+        let place = self.place(cursor)?;
+        let (back, place) = match place.strip_prefix(BACK) {
+            Some(place) => (true, place.to_owned()),
+            None => (false, place),
+        };
+        let is_first = place.is_empty();
+        let place = Some(place).filter(|it| !it.is_empty());
+        Ok(Walk { list: self, back, place, is_first, limit })
+    }
+
     fn mac(&self, place: &str) -> Vec<u8> {
         let mut mac =
             Hmac::<Sha256>::new_from_slice(&self.key).expect("HMAC takes keys of any length");
@@ -71,6 +89,119 @@ impl List {
         let mut bytes = mac.finalize().into_bytes().to_vec();
         bytes.truncate(MAC_BYTES);
         bytes
+    }
+}
+
+/// Before a place: the way from it is back.
+const BACK: char = '<';
+
+/// The two ways on from a page; `None` where nothing lies.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cursors {
+    /// The page behind.
+    pub next: Option<String>,
+    /// The page before.
+    pub prev: Option<String>,
+}
+
+/// One page of a list to be read.
+#[derive(Clone, Debug)]
+pub struct Walk<'a> {
+    list: &'a List,
+    back: bool,
+    place: Option<String>,
+    /// It begins at an end of the list.
+    is_first: bool,
+    limit: usize,
+}
+
+/// What is known of both sides of a page.
+#[derive(Clone, Debug)]
+pub struct Sides {
+    first: Option<String>,
+    last: Option<String>,
+    has_next: Option<bool>,
+    has_prev: Option<bool>,
+}
+
+impl Walk<'_> {
+    /// Whether it is read towards the beginning.
+    #[must_use]
+    pub fn is_back(&self) -> bool {
+        self.back
+    }
+
+    /// The place to read from; `None` for the end of the list at which the way begins.
+    #[must_use]
+    pub fn place(&self) -> Option<&str> {
+        self.place.as_deref()
+    }
+
+    /// One row more than the page has, to know whether another follows.
+    #[must_use]
+    pub fn rows(&self) -> i64 {
+        i64::try_from(self.limit).unwrap_or(i64::MAX - 1) + 1
+    }
+
+    /// The page out of the rows that were found, the nearest first: in the order of the list.
+    pub fn page<T>(&self, mut found: Vec<T>, place: impl Fn(&T) -> String) -> (Vec<T>, Sides) {
+        let more = self.limit < found.len();
+        found.truncate(self.limit);
+        if self.back {
+            found.reverse();
+        }
+        // Where the way began at an end, nothing lies behind its beginning.
+        let other = self.is_first.then_some(false);
+        let (has_next, has_prev) =
+            if self.back { (other, Some(more)) } else { (Some(more), other) };
+        let sides = Sides {
+            first: found.first().map(&place),
+            last: found.last().map(&place),
+            has_next,
+            has_prev,
+        };
+        (found, sides)
+    }
+
+    /// The cursors of a page.
+    #[must_use]
+    pub fn cursors(&self, sides: &Sides) -> Cursors {
+        let next = || self.list.cursor(sides.last.as_deref().unwrap_or_default());
+        let prev = || self.back_from(sides.first.as_deref().unwrap_or_default());
+        Cursors {
+            next: sides.has_next.unwrap_or_default().then(next),
+            prev: sides.has_prev.unwrap_or_default().then(prev),
+        }
+    }
+
+    /// The cursor of the page that ends before a place.
+    #[must_use]
+    pub fn back_from(&self, place: &str) -> String {
+        self.list.cursor(&format!("{BACK}{place}"))
+    }
+
+    /// The cursor of the page that begins behind a place.
+    #[must_use]
+    pub fn on_from(&self, place: &str) -> String {
+        self.list.cursor(place)
+    }
+}
+
+impl Sides {
+    /// The side that was not walked, if a row has to be looked for there: whether it lies back, and
+    /// from which place; from the other end where the page is empty.
+    #[must_use]
+    pub fn unknown(&self) -> Option<(bool, Option<&str>)> {
+        if self.has_prev.is_none() {
+            return Some((true, self.first.as_deref()));
+        }
+        self.has_next.is_none().then_some((false, self.last.as_deref()))
+    }
+
+    /// Says whether a row was found there.
+    pub fn tell(&mut self, is_found: bool) {
+        self.has_prev = self.has_prev.or_else(|| self.has_next.and(Some(is_found)));
+        self.has_next = self.has_next.or(Some(is_found));
     }
 }
 
@@ -141,6 +272,70 @@ mod tests {
         for wrong in ["", "A", "not base64!", "AAAA"] {
             assert!(list.place(wrong).is_err());
         }
+    }
+
+    /// A page of the numbers below twenty.
+    fn numbers(list: &List, cursor: Option<&str>, limit: usize) -> (Vec<i64>, Cursors) {
+        let walk = list.walk(cursor, limit).unwrap();
+        let read = |back: bool, place: Option<&str>, rows: i64| -> Vec<i64> {
+            let place: Option<i64> = place.map(|it| it.parse().unwrap());
+            let rows = usize::try_from(rows).unwrap();
+            if back {
+                (0..place.unwrap_or(20)).rev().take(rows).collect()
+            } else {
+                (place.map_or(0, |it| it + 1)..20).take(rows).collect()
+            }
+        };
+        let found = read(walk.is_back(), walk.place(), walk.rows());
+        let (found, mut sides) = walk.page(found, ToString::to_string);
+        if let Some((back, place)) = sides.unknown() {
+            let is_found = !read(back, place, 1).is_empty();
+            sides.tell(is_found);
+        }
+        assert_eq!(sides.unknown(), None);
+        let cursors = walk.cursors(&sides);
+        (found, cursors)
+    }
+
+    #[test]
+    fn walking_back_gives_the_same_pages_and_null_at_the_ends() {
+        let list = list("main", "events.list", &json!({}), "log");
+        for limit in [1, 3, 7, 19, 20, 21] {
+            let (mut cursor, mut on) = (None, Vec::new());
+            loop {
+                let (found, cursors) = numbers(&list, cursor.as_deref(), limit);
+                assert_eq!(cursors.prev.is_none(), on.is_empty());
+                on.extend(found);
+                if cursors.next.is_none() {
+                    cursor = cursors.prev;
+                    break;
+                }
+                cursor = cursors.next;
+            }
+            assert_eq!(on, (0..20).collect::<Vec<_>>());
+            let mut back = on
+                .split_off(on.len() - if on.len() % limit == 0 { limit } else { on.len() % limit });
+            while let Some(it) = cursor {
+                let (found, cursors) = numbers(&list, Some(&it), limit);
+                assert!(cursors.next.is_some());
+                back.splice(0..0, found);
+                cursor = cursors.prev;
+            }
+            assert_eq!(back, (0..20).collect::<Vec<_>>(), "pages of {limit}");
+        }
+    }
+
+    #[test]
+    fn from_an_empty_page_the_way_leads_to_the_end_it_lies_at() {
+        let list = list("main", "events.list", &json!({}), "log");
+        let (found, cursors) = numbers(&list, Some(&list.cursor("19")), 5);
+        assert_eq!((found.len(), cursors.next), (0, None));
+        let (found, cursors) = numbers(&list, cursors.prev.as_deref(), 5);
+        assert_eq!((found, cursors.next), (vec![15, 16, 17, 18, 19], None));
+        let (found, cursors) = numbers(&list, Some(&list.cursor("<0")), 5);
+        assert_eq!((found.len(), cursors.prev), (0, None));
+        let (found, cursors) = numbers(&list, cursors.next.as_deref(), 5);
+        assert_eq!((found, cursors.prev), (vec![0, 1, 2, 3, 4], None));
     }
 
     #[test]

@@ -27,6 +27,7 @@ use crate::scope::{Scope, Scopes};
 use crate::surroundings::Alone;
 
 mod import;
+mod paging;
 
 #[derive(Debug, Default)]
 struct Counting(AtomicU64);

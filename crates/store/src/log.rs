@@ -217,6 +217,46 @@ impl Log {
         Ok((found, position))
     }
 
+    /// The same the other way: at most `limit` facts before a position, the oldest first, and the
+    /// position down to which was looked; 1 when there is nothing before.
+    pub async fn search_before(
+        &self,
+        tenant: &Tenant,
+        mut position: i64,
+        filter: &Filter,
+        limit: usize,
+        scan: usize,
+    ) -> Result<(Vec<Recorded>, i64), ReadError> {
+        position = position.clamp(1, self.head().await? + 1);
+        let mut found = Vec::new();
+        let mut left = scan;
+        if let Some(customer) = &filter.customer {
+            found = self.read_customers(tenant, &[customer], position - 1).await?;
+            found.retain(|it| filter.matches(it));
+            let surplus = found.len().saturating_sub(limit);
+            found.drain(..surplus);
+            let seen = found.first().filter(|_| 0 < surplus).map_or(1, |it| it.position);
+            return Ok((found, seen));
+        }
+        while found.len() < limit && 0 < left && 1 < position {
+            let before = usize::try_from(position - 1).unwrap_or(usize::MAX);
+            let step = ROWS_PER_STATEMENT_MAX.min(left).min(before);
+            let from = position - 1 - i64::try_from(step).unwrap_or(i64::MAX);
+            left -= step;
+            for it in self.read_after(from, step).await?.into_iter().rev() {
+                if found.len() == limit {
+                    break;
+                }
+                position = it.position;
+                if it.tenant == *tenant && filter.matches(&it) {
+                    found.push(it);
+                }
+            }
+        }
+        found.reverse();
+        Ok((found, position))
+    }
+
     /// A stream's facts after a version.
     pub async fn read_stream(
         &self,

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::db::Db;
 use crate::error::ReadError;
-use crate::sql::SqlTime;
+use crate::sql::{END_OF_TEXT, SqlTime, end_of_time};
 use crate::{on_db, on_tx};
 
 /// Bytes kept of one message; its size and hash are those of the whole.
@@ -114,6 +114,19 @@ const LIST: &str = "
      ORDER BY received_at, quarantine_id
      LIMIT $7";
 
+/// The same the other way, nearest first.
+const LIST_BACK: &str = "
+    SELECT quarantine_id, tenant, code, problem, face, subject, incarnation, sequence, received_at,
+           source, event_id, headers, size, sha256, NULL AS bytes, state, position, note
+      FROM quarantine
+     WHERE tenant = $1
+       AND (code = $2 OR $2 IS NULL)
+       AND (source = $3 OR $3 IS NULL)
+       AND (state = $4 OR $4 IS NULL)
+       AND (received_at, quarantine_id) < ($5, $6)
+     ORDER BY received_at DESC, quarantine_id DESC
+     LIMIT $7";
+
 const OF_EVENT: &str = "
     SELECT quarantine_id, code
       FROM quarantine
@@ -204,6 +217,8 @@ pub struct Wanted {
     pub state: Option<String>,
     /// Only after this place in the order of arrival.
     pub after: Option<(Timestamp, String)>,
+    /// The other way: from there, or from the end, towards the beginning.
+    pub back: bool,
 }
 
 /// Messages in order of arrival, without their bytes.
@@ -213,12 +228,14 @@ pub async fn list(
     wanted: &Wanted,
     limit: i64,
 ) -> Result<Vec<Kept>, ReadError> {
-    let (after, name) = match &wanted.after {
-        Some((at, name)) => (*at, name.as_str()),
-        None => (Timestamp::UNIX_EPOCH, ""),
+    let (statement, ends) = if wanted.back {
+        (LIST_BACK, (end_of_time(), END_OF_TEXT))
+    } else {
+        (LIST, (Timestamp::UNIX_EPOCH, ""))
     };
+    let (after, name) = wanted.after.as_ref().map_or(ends, |(at, name)| (*at, name.as_str()));
     let rows: Vec<Row> = on_db!(db, pool => {
-        sqlx::query_as(LIST)
+        sqlx::query_as(statement)
             .bind(tenant.as_str())
             .bind(wanted.code.as_deref())
             .bind(wanted.source.as_deref())

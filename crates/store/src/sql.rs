@@ -11,6 +11,15 @@ use sqlx::{Decode, Encode, Type};
 /// Rows of one multi-row statement: times 20 columns this is within the binds of both databases.
 pub const ROWS_PER_STATEMENT_MAX: usize = 512;
 
+/// Behind every text that we keep, where a list is read from its end.
+pub const END_OF_TEXT: &str = "\u{10FFFF}";
+
+/// Later than anything a policy can compute, and still six digits wide in a column.
+#[must_use]
+pub fn end_of_time() -> Timestamp {
+    "9000-01-01T00:00:00Z".parse().expect("a literal instant")
+}
+
 /// An instant in a column: `TIMESTAMPTZ` on PostgreSQL, fixed-width text on SQLite.
 ///
 /// Text is compared letter by letter, so every instant must have the same number of letters:

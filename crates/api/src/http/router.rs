@@ -130,8 +130,9 @@ pub(crate) fn framed(app: &App, request: &Request) -> Framed {
 
 async fn run(served: Served, operation: &'static Operation, request: Request) -> Response<Body> {
     let mut framed = framed(&served.app, &request);
+    let query = request.uri().query().unwrap_or_default().to_owned();
     match answer(&served.app, operation, request, &mut framed).await {
-        Ok(reply) => shape::reply(reply, &framed),
+        Ok(reply) => shape::reply(shape::linked(reply, &query), &framed),
         Err(problem) => shape::problem(&served.app, &problem, &framed),
     }
 }

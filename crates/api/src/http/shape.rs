@@ -104,6 +104,22 @@ pub fn problem(app: &App, problem: &Problem, framed: &Framed) -> Response<Body> 
     dress(response, framed)
 }
 
+/// The same with the pages around it as `Link` (RFC 8288): the query it was asked with, with another
+/// cursor. A reference without a path is to the same address.
+#[must_use]
+pub fn linked(reply: Reply, query: &str) -> Reply {
+    let asked: Vec<&str> =
+        query.split('&').filter(|it| !it.is_empty() && !it.starts_with("cursor=")).collect();
+    let link = |(cursor, rel): (&Option<String>, &str)| {
+        let cursor = cursor.as_ref().map(|it| format!("cursor={it}"))?;
+        let query: Vec<&str> = asked.iter().copied().chain([cursor.as_str()]).collect();
+        Some(format!("<?{}>; rel=\"{rel}\"", query.join("&")))
+    };
+    let cursors = [(&reply.cursors.next, "next"), (&reply.cursors.prev, "prev")];
+    let links: Vec<String> = cursors.into_iter().filter_map(link).collect();
+    if links.is_empty() { reply } else { reply.header("link", links.join(", ")) }
+}
+
 /// A reply as a response.
 #[must_use]
 pub fn reply(reply: Reply, framed: &Framed) -> Response<Body> {
@@ -151,6 +167,23 @@ mod tests {
         headers.insert(header::COOKIE, "a=b; sapa_lang=en".parse().unwrap());
         assert_eq!(language(&headers, None), Some(Language::En));
         assert_eq!(language(&headers, Some("x=1&lang=id")), Some(Language::Id));
+    }
+
+    #[test]
+    fn a_page_links_to_those_around_it_with_its_own_filters() {
+        let cursors = crate::page::Cursors { next: Some("n-1".into()), prev: Some("p".into()) };
+        let reply = Reply { cursors, ..Reply::new(200, "{}".to_owned()) };
+        let link = |reply: Reply| reply.headers.into_iter().find(|(name, _)| *name == "link");
+        assert_eq!(
+            link(linked(reply.clone(), "limit=10&cursor=old&topic=booking")).unwrap().1,
+            "<?limit=10&topic=booking&cursor=n-1>; rel=\"next\", \
+             <?limit=10&topic=booking&cursor=p>; rel=\"prev\""
+        );
+        assert_eq!(
+            link(linked(reply, "")).unwrap().1,
+            "<?cursor=n-1>; rel=\"next\", <?cursor=p>; rel=\"prev\""
+        );
+        assert_eq!(link(linked(Reply::nothing(), "limit=1")), None);
     }
 
     #[test]

@@ -15,11 +15,11 @@ use projections::alerts::{Status, due};
 use reactions::command::{self, Refusal};
 use serde_json::{Map, Value, json};
 
-use super::view::{Look, look, one_more};
+use super::view::{Look, look};
 use super::{Body, Handler, Operation};
 use crate::answer::{Reply, not_found, put, unread};
 use crate::app::{App, Caller};
-use crate::page::List;
+use crate::page::{Cursors, List, Walk};
 use crate::params::{Params, invalid};
 use crate::record::{Draft, ai_may, created, record, refused, who};
 use crate::scope::Scope;
@@ -109,18 +109,37 @@ fn told(
     out
 }
 
-fn place(list: &List, it: &Found) -> String {
+fn place(it: &Found) -> String {
     let (fair_at, due_at, id) = &it.place;
-    list.cursor(&format!("{} {} {id}", spell(*fair_at), spell(*due_at)))
+    format!("{} {} {id}", spell(*fair_at), spell(*due_at))
 }
 
-fn after(list: &List, cursor: Option<&str>) -> Result<Option<query::Place>, Box<Problem>> {
-    let Some(cursor) = cursor else { return Ok(None) };
-    let place = list.place(cursor)?;
-    let mut parts = place.splitn(3, ' ');
+fn after(place: Option<&str>) -> Option<query::Place> {
+    let mut parts = place?.splitn(3, ' ');
     let mut instant = || parts.next().and_then(|it| parse_instant(it).ok());
     let (fair_at, due_at) = (instant(), instant());
-    Ok(fair_at.zip(due_at).zip(parts.next()).map(|((fair, due), id)| (fair, due, id.to_owned())))
+    fair_at.zip(due_at).zip(parts.next()).map(|((fair, due), id)| (fair, due, id.to_owned()))
+}
+
+/// One page of alerts, and the ways on.
+async fn page_of(
+    look: &mut Look,
+    caller: &Caller,
+    walk: &Walk<'_>,
+    mut wanted: Wanted,
+) -> Result<(Vec<Found>, Cursors), Box<Problem>> {
+    (wanted.after, wanted.back) = (after(walk.place()), walk.is_back());
+    let found = query::list(&mut look.snapshot, caller.tenant(), &wanted, walk.rows())
+        .await
+        .map_err(|error| unread(&error))?;
+    let (found, mut sides) = walk.page(found, place);
+    if let Some((back, place)) = sides.unknown() {
+        (wanted.back, wanted.after) = (back, after(place));
+        let other = query::list(&mut look.snapshot, caller.tenant(), &wanted, 1).await;
+        sides.tell(!other.map_err(|error| unread(&error))?.is_empty());
+    }
+    let cursors = walk.cursors(&sides);
+    Ok((found, cursors))
 }
 
 async fn list(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<Problem>> {
@@ -135,20 +154,15 @@ async fn list(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<P
         customer: read.parsed("customer"),
         owner: text(read.text("owner")),
         team: text(read.text("team")),
-        after: None,
+        ..Wanted::default()
     };
     let cursor = read.text("cursor");
     read.done()?;
-    let wanted = Wanted { after: after(&list, cursor)?, ..wanted };
+    let walk = list.walk(cursor, limit)?;
     let mut look = look(app, caller, &params).await?;
-    let mut found = query::list(&mut look.snapshot, caller.tenant(), &wanted, one_more(limit))
-        .await
-        .map_err(|error| unread(&error))?;
-    let more = limit < found.len();
-    found.truncate(limit);
-    let next = found.last().filter(|_| more).map(|it| place(&list, it));
+    let (found, cursors) = page_of(&mut look, caller, &walk, wanted).await?;
     let items = told_all(&mut look, caller, &found).await?;
-    Ok(look.page(&items, next.as_deref()))
+    Ok(look.page(&items, cursors))
 }
 
 async fn told_all(
@@ -186,17 +200,13 @@ async fn worklist(app: &App, caller: &Caller, params: Params) -> Result<Reply, B
     let team = read.text("team").map(str::to_owned);
     let cursor = read.text("cursor");
     read.done()?;
-    let wanted = Wanted { team, after: after(&list, cursor)?, ..Wanted::default() };
+    let walk = list.walk(cursor, limit)?;
+    let wanted = Wanted { team, ..Wanted::default() };
     let mut look = look(app, caller, &params).await?;
-    let found = query::list(&mut look.snapshot, caller.tenant(), &wanted, one_more(limit))
-        .await
-        .map_err(|error| unread(&error))?;
-    let more = limit < found.len();
-    let next = found.get(..limit).and_then(<[Found]>::last).filter(|_| more);
-    let next = next.map(|it| place(&list, it));
-    let waiting: Vec<Found> = found.into_iter().take(limit).filter(is_waiting).collect();
+    let (found, cursors) = page_of(&mut look, caller, &walk, wanted).await?;
+    let waiting: Vec<Found> = found.into_iter().filter(is_waiting).collect();
     let items = told_all(&mut look, caller, &waiting).await?;
-    Ok(look.page(&items, next.as_deref()))
+    Ok(look.page(&items, cursors))
 }
 
 fn is_waiting(it: &Found) -> bool {

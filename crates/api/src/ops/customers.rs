@@ -100,11 +100,12 @@ async fn list(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<P
     let mut read = params.read();
     let limit = read.limit();
     let text = |it: Option<&str>| it.map(str::to_owned);
-    let filter = card::Filter {
+    let mut filter = card::Filter {
         search: text(read.text("search")),
         tier: text(read.word("tier", &["prospect", "secondary", "primary"])),
         owner: text(read.text("owner")),
         team: text(read.text("team")),
+        back: false,
     };
     let sort = match read.word("sort", &["last_in", "last_out", "name"]) {
         Some("last_out") => Sort::LastOut,
@@ -117,18 +118,26 @@ async fn list(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<P
     if filter.search.is_some() || sort == Sort::Name {
         caller.needs(Scope::PiiRead)?;
     }
-    let after = match cursor {
-        Some(cursor) => serde_json::from_str(&list.place(cursor)?).ok(),
-        None => None,
-    };
+    let walk = list.walk(cursor, limit)?;
+    let after = |place: Option<&str>| serde_json::from_str::<card::Place>(place?).ok();
+    filter.back = walk.is_back();
     let mut look = look(app, caller, &params).await?;
     let pii = caller.sees_personal();
     let tenant = caller.tenant();
-    let page = card::list(&mut look.snapshot, tenant, &filter, sort, after.as_ref(), limit, pii)
+    let from = after(walk.place());
+    let snapshot = &mut look.snapshot;
+    let found = card::list(snapshot, tenant, &filter, sort, from.as_ref(), walk.rows(), pii)
         .await
         .map_err(|error| unread(&error))?;
-    let next = page.next.map(|it| list.cursor(&crate::answer::json(&it)));
-    Ok(look.page(&page.cards, next.as_deref()))
+    let (found, mut sides) = walk.page(found, |(place, _)| crate::answer::json(place));
+    if let Some((back, place)) = sides.unknown() {
+        filter.back = back;
+        let from = after(place);
+        let other = card::list(snapshot, tenant, &filter, sort, from.as_ref(), 1, pii).await;
+        sides.tell(!other.map_err(|error| unread(&error))?.is_empty());
+    }
+    let cards: Vec<Value> = found.into_iter().map(|(_, card)| card).collect();
+    Ok(look.page(&cards, walk.cursors(&sides)))
 }
 
 async fn get(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<Problem>> {

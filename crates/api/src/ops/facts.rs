@@ -20,7 +20,7 @@ use store::log::Filter;
 use super::{Body, Handler, Method, Operation, mask, refused};
 use crate::answer::{AsOf, ReceiptOut, Reply, not_found, page, unappended, unread};
 use crate::app::{App, Caller};
-use crate::page::List;
+use crate::page::{Cursors, List};
 use crate::params::{Mode, Params, Raw, invalid};
 use crate::scope::Scope;
 
@@ -243,23 +243,31 @@ async fn list(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<P
     let topics = read.texts("topic");
     let types = read.texts("type");
     read.done()?;
-    let after = match cursor {
-        Some(cursor) => list.place(cursor)?.parse().unwrap_or_default(),
-        None => after.unwrap_or_default(),
-    };
+    let walk = list.walk(cursor, limit)?;
+    let place: Option<i64> = walk.place().and_then(|it| it.parse().ok());
     let head = app.log.head().await.map_err(|error| unread(&error))?;
     let Some(type_prefixes) = prefixes(&topics, &types)? else {
-        return Ok(page(&[], None, AsOf::log(head)));
+        return Ok(page(&[], Cursors::default(), AsOf::log(head)));
     };
     let filter = Filter { customer, stream, type_prefixes, from, to };
-    let (found, seen) = app
-        .log
-        .search_after(caller.tenant(), after, &filter, limit, SCAN_MAX)
-        .await
-        .map_err(|error| unread(&error))?;
+    let (log, tenant) = (&app.log, caller.tenant());
+    // Looked at is what lies behind `after` and before `until`; events may lie on both sides of it.
+    let (found, after, until) = if walk.is_back() {
+        let until = place.unwrap_or(head + 1);
+        let found = log.search_before(tenant, until, &filter, limit, SCAN_MAX).await;
+        found.map(|(found, seen)| (found, seen - 1, until))
+    } else {
+        let after = place.or(after).unwrap_or_default();
+        let found = log.search_after(tenant, after, &filter, limit, SCAN_MAX).await;
+        found.map(|(found, seen)| (found, after, seen + 1))
+    }
+    .map_err(|error| unread(&error))?;
     let items: Vec<String> = found.iter().map(|it| mask::write(it, caller)).collect();
-    let next = (seen < head).then(|| list.cursor(&seen.to_string()));
-    Ok(page(&items, next.as_deref(), AsOf::log(head.max(seen))))
+    let cursors = Cursors {
+        next: (until <= head).then(|| walk.on_from(&(until - 1).to_string())),
+        prev: (0 < after).then(|| walk.back_from(&(after + 1).to_string())),
+    };
+    Ok(page(&items, cursors, AsOf::log(head.max(until - 1))))
 }
 
 /// What the types of a list begin with; `None` when topics and types exclude each other.

@@ -15,7 +15,7 @@ use projections::loyalty::explain::Detail;
 use projections::loyalty::{query, view};
 use serde_json::{Value, json};
 
-use super::view::{Look, customer, look, one_more};
+use super::view::{Look, customer, look};
 use super::{Body, Handler, Operation};
 use crate::answer::{Reply, put, unread};
 use crate::app::{App, Caller};
@@ -154,23 +154,31 @@ async fn list(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<P
         lapsing_before: read.date("lapsing_before"),
         one_step_from: read.word("one_step_from", &TIERS).and_then(tier),
         after: None,
+        back: false,
     };
     let cursor = read.text("cursor");
     read.done()?;
-    let after = cursor.map(|it| list.place(it)).transpose()?;
-    let wanted = query::Wanted { after, ..wanted };
+    let walk = list.walk(cursor, limit)?;
+    let after = |place: Option<&str>| place.map(str::to_owned);
+    let mut wanted = query::Wanted { after: after(walk.place()), back: walk.is_back(), ..wanted };
     let mut look = look(app, caller, &params).await?;
     let today = look.policies.calendar.local_date(look.now);
     let tenant = caller.tenant();
-    let mut found = query::list(&mut look.snapshot, tenant, &wanted, today, one_more(limit))
+    let found = query::list(&mut look.snapshot, tenant, &wanted, today, walk.rows())
         .await
         .map_err(|error| unread(&error))?;
-    let more = limit < found.len();
-    found.truncate(limit);
-    let next = found.last().filter(|_| more).map(|it| list.cursor(it.customer.as_str()));
+    let (found, mut sides) = walk.page(found, |it| it.customer.as_str().to_owned());
+    if let Some((back, place)) = sides.unknown() {
+        (wanted.back, wanted.after) = (back, after(place));
+        let other = query::list(&mut look.snapshot, tenant, &wanted, today, 1).await;
+        sides.tell(!other.map_err(|error| unread(&error))?.is_empty());
+    }
     let counts = query::counts(&mut look.snapshot, tenant).await.map_err(|error| unread(&error))?;
-    let body = json!({ "items": found, "next_cursor": next, "counts": counts });
-    Ok(look.answer(body))
+    let cursors = walk.cursors(&sides);
+    let (next, prev) = (&cursors.next, &cursors.prev);
+    let body =
+        json!({ "items": found, "next_cursor": next, "prev_cursor": prev, "counts": counts });
+    Ok(Reply { cursors, ..look.answer(body) })
 }
 
 async fn set(app: &App, caller: &Caller, mut params: Params) -> Result<Reply, Box<Problem>> {

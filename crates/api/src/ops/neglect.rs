@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use projections::neglect::query;
 use serde_json::Value;
 
-use super::view::{customer, look, one_more};
+use super::view::{customer, look};
 use super::{Handler, Operation};
 use crate::answer::{Reply, unread};
 use crate::app::{App, Caller};
@@ -74,26 +74,29 @@ async fn list(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<P
         tier: text(read.word("tier", &["prospect", "secondary", "primary"])),
         due_before: read.instant("due_before").or_else(|| now.checked_add(within?).ok()),
         after: None,
+        back: false,
     };
     let cursor = read.text("cursor");
     read.done()?;
-    let after = match cursor {
-        None => None,
-        Some(cursor) => serde_json::from_str::<(String, String, String)>(&list.place(cursor)?)
-            .ok()
-            .and_then(|(at, holder, clock)| Some((parse_instant(&at).ok()?, holder, clock))),
+    let walk = list.walk(cursor, limit)?;
+    let after = |place: Option<&str>| {
+        let (at, holder, clock) = serde_json::from_str::<(String, String, String)>(place?).ok()?;
+        Some((parse_instant(&at).ok()?, holder, clock))
     };
-    let wanted = query::Wanted { after, ..wanted };
+    let mut wanted = query::Wanted { after: after(walk.place()), back: walk.is_back(), ..wanted };
     let mut look = look(app, caller, &params).await?;
     let at = look.now;
-    let mut found = query::list(&mut look.snapshot, caller.tenant(), &wanted, at, one_more(limit))
+    let tenant = caller.tenant();
+    let found = query::list(&mut look.snapshot, tenant, &wanted, at, walk.rows())
         .await
         .map_err(|error| unread(&error))?;
-    let more = limit < found.len();
-    found.truncate(limit);
-    let next = found.last().filter(|_| more).map(|((at, holder, clock), _)| {
-        list.cursor(&crate::answer::json(&(spell(*at), holder, clock)))
-    });
+    let (found, mut sides) = walk
+        .page(found, |((at, holder, clock), _)| crate::answer::json(&(spell(*at), holder, clock)));
+    if let Some((back, place)) = sides.unknown() {
+        (wanted.back, wanted.after) = (back, after(place));
+        let other = query::list(&mut look.snapshot, tenant, &wanted, at, 1).await;
+        sides.tell(!other.map_err(|error| unread(&error))?.is_empty());
+    }
     let items: Vec<Value> = found.into_iter().map(|(_, row)| row).collect();
-    Ok(look.page(&items, next.as_deref()))
+    Ok(look.page(&items, walk.cursors(&sides)))
 }

@@ -13,6 +13,7 @@ use super::view::look;
 use super::{Body, Handler, Operation};
 use crate::answer::{Reply, not_found, unread};
 use crate::app::{App, Caller};
+use crate::page::Cursors;
 use crate::params::Params;
 use crate::record::{Draft, ai_may, created, record};
 use crate::scope::Scope;
@@ -41,7 +42,7 @@ pub const OPERATIONS: &[Operation] = &[
 async fn list(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<Problem>> {
     let look = look(app, caller, &params).await?;
     let items = query::list(&look.snapshot, caller.tenant(), look.now);
-    Ok(look.page(&items, None))
+    Ok(look.page(&items, Cursors::default()))
 }
 
 async fn get(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<Problem>> {

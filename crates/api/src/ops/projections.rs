@@ -15,6 +15,7 @@ use super::view::{Look, look};
 use super::{Handler, Method, Operation};
 use crate::answer::{Reply, not_found, unread};
 use crate::app::{App, Caller};
+use crate::page::Cursors;
 use crate::params::Params;
 use crate::scope::Scope;
 use crate::surroundings::{Action, Unpark};
@@ -123,7 +124,7 @@ async fn list(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<P
     let mut look = look(app, caller, &params).await?;
     let status = status(app, &mut look).await?;
     let items: Vec<Value> = NAMES.iter().map(|it| named(it, &status)).collect();
-    Ok(look.page(&items, None))
+    Ok(look.page(&items, Cursors::default()))
 }
 
 fn name(params: &Params) -> Result<&'static str, Box<Problem>> {
@@ -144,7 +145,7 @@ async fn list_parked(app: &App, caller: &Caller, params: Params) -> Result<Reply
     let all = parked::load(&mut look.snapshot.tx).await.map_err(|error| unread(&error))?;
     let items: Vec<Value> =
         all.iter().filter(|it| it.tenant == *caller.tenant()).map(shown).collect();
-    Ok(look.page(&items, None))
+    Ok(look.page(&items, Cursors::default()))
 }
 
 async fn act(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<Problem>> {

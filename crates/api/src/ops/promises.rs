@@ -12,7 +12,7 @@ use projections::promises::query::{self, By, Found, STATES, Wanted};
 use projections::{Holder, Key};
 use serde_json::{Map, Value, json};
 
-use super::view::{look, one_more};
+use super::view::look;
 use super::{Body, Handler, Operation};
 use crate::answer::{ReceiptOut, Reply, not_found, put, unread};
 use crate::app::{App, Caller};
@@ -104,28 +104,31 @@ async fn list(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<P
         about: text(read.text("about")),
         topic: text(read.text("topic")),
         after: None,
+        back: false,
     };
     let cursor = read.text("cursor");
     read.done()?;
-    let after = match cursor {
-        None => None,
-        Some(cursor) => list
-            .place(cursor)?
-            .split_once(' ')
-            .and_then(|(at, id)| Some((parse_instant(at).ok()?, id.to_owned()))),
+    let walk = list.walk(cursor, limit)?;
+    let after = |place: Option<&str>| {
+        let (at, id) = place?.split_once(' ')?;
+        Some((parse_instant(at).ok()?, id.to_owned()))
     };
-    let wanted = Wanted { after, ..wanted };
+    let mut wanted = Wanted { after: after(walk.place()), back: walk.is_back(), ..wanted };
     let mut look = look(app, caller, &params).await?;
     let now = look.now;
-    let mut found = query::list(&mut look.snapshot, caller.tenant(), &wanted, now, one_more(limit))
+    let tenant = caller.tenant();
+    let found = query::list(&mut look.snapshot, tenant, &wanted, now, walk.rows())
         .await
         .map_err(|error| unread(&error))?;
-    let more = limit < found.len();
-    found.truncate(limit);
-    let place = |it: &Found| list.cursor(&format!("{} {}", spell(it.due_at), it.promise));
-    let next = found.last().filter(|_| more).map(place);
+    let place = |it: &Found| format!("{} {}", spell(it.due_at), it.promise);
+    let (found, mut sides) = walk.page(found, place);
+    if let Some((back, place)) = sides.unknown() {
+        (wanted.back, wanted.after) = (back, after(place));
+        let other = query::list(&mut look.snapshot, tenant, &wanted, now, 1).await;
+        sides.tell(!other.map_err(|error| unread(&error))?.is_empty());
+    }
     let items: Vec<Value> = found.iter().map(|it| told(it, caller, now)).collect();
-    Ok(look.page(&items, next.as_deref()))
+    Ok(look.page(&items, walk.cursors(&sides)))
 }
 
 async fn get(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<Problem>> {

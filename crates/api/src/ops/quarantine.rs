@@ -94,25 +94,26 @@ async fn list(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<P
     let state = read.word("state", &["open", "released", "discarded"]).map(str::to_owned);
     let cursor = read.text("cursor");
     read.done()?;
-    let after = match cursor {
-        None => None,
-        Some(cursor) => list
-            .place(cursor)?
-            .split_once(' ')
-            .and_then(|(at, name)| parse_instant(at).ok().map(|at| (at, name.to_owned()))),
+    let walk = list.walk(cursor, limit)?;
+    let after = |place: Option<&str>| {
+        let (at, name) = place?.split_once(' ')?;
+        Some((parse_instant(at).ok()?, name.to_owned()))
     };
-    let wanted = Wanted { code, source, state, after };
-    let rows = i64::try_from(limit + 1).unwrap_or(i64::MAX);
-    let mut found = quarantine::list(app.db(), caller.tenant(), &wanted, rows)
+    let (after_place, back) = (after(walk.place()), walk.is_back());
+    let mut wanted = Wanted { code, source, state, after: after_place, back };
+    let found = quarantine::list(app.db(), caller.tenant(), &wanted, walk.rows())
         .await
         .map_err(|error| unread(&error))?;
-    let more = limit < found.len();
-    found.truncate(limit);
     let place = |it: &Kept| format!("{} {}", spell(it.received_at), it.quarantine_id);
-    let next = found.last().filter(|_| more).map(|it| list.cursor(&place(it)));
+    let (found, mut sides) = walk.page(found, place);
+    if let Some((back, place)) = sides.unknown() {
+        (wanted.back, wanted.after) = (back, after(place));
+        let other = quarantine::list(app.db(), caller.tenant(), &wanted, 1).await;
+        sides.tell(!other.map_err(|error| unread(&error))?.is_empty());
+    }
     let head = app.log.head().await.map_err(|error| unread(&error))?;
     let items: Vec<String> = found.iter().map(|it| text(&told(it))).collect();
-    Ok(page(&items, next.as_deref(), AsOf::log(head)))
+    Ok(page(&items, walk.cursors(&sides), AsOf::log(head)))
 }
 
 async fn row(app: &App, caller: &Caller, params: &Params) -> Result<Kept, Box<Problem>> {

@@ -11,7 +11,7 @@ use super::view::{customer, look};
 use super::{Handler, Operation};
 use crate::answer::{Reply, unread};
 use crate::app::{App, Caller};
-use crate::page::List;
+use crate::page::{Cursors, List};
 use crate::params::{Params, Reader};
 
 const LIST: Handler = |app, caller, params| Box::pin(list(app, caller, params));
@@ -80,6 +80,7 @@ fn filter(read: &mut Reader<'_>) -> Filter {
         search: read.text("search").map(str::to_owned),
         include_voided: read.truth("include_voided").unwrap_or_default(),
         known_at: read.position("known_at"),
+        back: false,
     }
 }
 
@@ -88,16 +89,15 @@ async fn list(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<P
     let list = List::new(&caller.tenant, "timeline.list", params.values(), &app.log_id);
     let mut read = params.read();
     let limit = read.limit();
-    let filter = filter(&mut read);
+    let mut filter = filter(&mut read);
     let cursor = read.text("cursor");
     read.done()?;
-    let before = match cursor {
-        None => None,
-        Some(cursor) => list
-            .place(cursor)?
-            .split_once(' ')
-            .and_then(|(at, position)| Some((parse_instant(at).ok()?, position.parse().ok()?))),
-    };
+    let walk = list.walk(cursor, limit)?;
+    let before = walk.place().and_then(|place| {
+        let (at, position) = place.split_once(' ')?;
+        Some((parse_instant(at).ok()?, position.parse::<i64>().ok()?))
+    });
+    filter.back = walk.is_back();
     let mut look = look(app, caller, &params).await?;
     let (tenant, pii) = (caller.tenant(), caller.sees_personal());
     let snapshot = &mut look.snapshot;
@@ -109,8 +109,28 @@ async fn list(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<P
     }
     let items: Vec<Value> =
         page.entries.iter().map(|it| serde_json::to_value(it).unwrap_or_default()).collect();
-    let next = page.next.map(|(at, position)| list.cursor(&format!("{} {position}", spell(at))));
-    Ok(look.page(&items, next.as_deref()))
+    // What was not walked begins beside the page; beside the place itself, if nothing was found.
+    let here = page.entries.first().zip(page.entries.last()).map(|(newest, oldest)| {
+        let edge = if filter.back { oldest } else { newest };
+        (edge.occurred_at, edge.position)
+    });
+    let aside = if filter.back { 1 } else { -1 };
+    let other = here.or(before.map(|(at, position)| (at, position + aside)));
+    filter.back = !filter.back;
+    let has_other = match other.filter(|_| cursor.is_some()) {
+        None => false,
+        other => timeline::is_past(&mut look.snapshot, tenant, &customer, &filter, other)
+            .await
+            .map_err(|error| unread(&error))?,
+    };
+    let spelled = |(at, position): timeline::Place| format!("{} {position}", spell(at));
+    let (on, other) = (page.next.map(spelled), other.filter(|_| has_other).map(spelled));
+    let (next, prev) = if walk.is_back() { (other, on) } else { (on, other) };
+    let cursors = Cursors {
+        next: next.map(|it| walk.on_from(&it)),
+        prev: prev.map(|it| walk.back_from(&it)),
+    };
+    Ok(look.page(&items, cursors))
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use crate::answer::{AsOf, Reply, json, put, unread};
 use crate::app::{App, Caller};
+use crate::page::Cursors;
 use crate::params::{Params, WAIT_DEFAULT};
 
 /// The read models at one position, and what is said about that position.
@@ -77,9 +78,9 @@ impl Look {
 
     /// A page of items, with `as_of`.
     #[must_use]
-    pub fn page(&self, items: &[Value], next: Option<&str>) -> Reply {
+    pub fn page(&self, items: &[Value], cursors: Cursors) -> Reply {
         let items: Vec<String> = items.iter().map(json).collect();
-        crate::answer::page(&items, next, self.as_of)
+        crate::answer::page(&items, cursors, self.as_of)
     }
 
     /// What is known of one customer; 404 if nothing ever was.
@@ -132,10 +133,4 @@ pub fn customer(params: &Params) -> Result<CustomerId, Box<Problem>> {
     let unknown = || Box::new(Problem::of(Code::CustomerUnknown));
     let id = params.values().get("id").and_then(Value::as_str).ok_or_else(unknown)?;
     id.parse().map_err(|_| unknown())
-}
-
-/// One more than a page, to know whether another follows.
-#[must_use]
-pub fn one_more(limit: usize) -> i64 {
-    i64::try_from(limit).unwrap_or(i64::MAX - 1) + 1
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use sqlx::FromRow;
 use store::error::ReadError;
 use store::on_tx;
-use store::sql::SqlTime;
+use store::sql::{END_OF_TEXT, SqlTime, end_of_time};
 
 use super::fold::Alert;
 use crate::dossier::Holder;
@@ -31,6 +31,8 @@ pub struct Wanted {
     pub team: Option<String>,
     /// Only after this place in the order of fairness.
     pub after: Option<Place>,
+    /// The other way: from there, or from the end, towards the beginning.
+    pub back: bool,
 }
 
 /// The place of an alert in the order of fairness: lateness with its head start, due time, id.
@@ -104,6 +106,21 @@ const LIST: &str = "
      ORDER BY fair_at, due_at, alert
      LIMIT $11";
 
+/// The same the other way, nearest first.
+const LIST_BACK: &str = "
+    SELECT alert, holder, due_at, fair_at, body
+      FROM alerts
+     WHERE tenant = $1
+       AND ($2 = 'all' OR ($2 = 'open' AND open) OR status = $2)
+       AND ($3 IS NULL OR kind = $3)
+       AND ($4 IS NULL OR severity = $4)
+       AND ($5 IS NULL OR holder = $5)
+       AND ($6 IS NULL OR owner = $6)
+       AND ($7 IS NULL OR team = $7)
+       AND (fair_at, due_at, alert) < ($8, $9, $10)
+     ORDER BY fair_at DESC, due_at DESC, alert DESC
+     LIMIT $11";
+
 /// Alerts in the order of fairness (product 6.4).
 pub async fn list(
     snapshot: &mut Snapshot,
@@ -111,13 +128,17 @@ pub async fn list(
     wanted: &Wanted,
     limit: i64,
 ) -> Result<Vec<Found>, ReadError> {
-    let (fair_at, due_at, id) = match &wanted.after {
-        Some((fair_at, due_at, id)) => (*fair_at, *due_at, id.as_str()),
-        None => (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH, ""),
+    let (statement, ends) = if wanted.back {
+        (LIST_BACK, (end_of_time(), end_of_time(), END_OF_TEXT))
+    } else {
+        (LIST, (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH, ""))
     };
+    let place = wanted.after.as_ref();
+    let (fair_at, due_at, id) =
+        place.map_or(ends, |(fair_at, due_at, id)| (*fair_at, *due_at, id.as_str()));
     let holder = wanted.customer.as_ref().map(Holder::customer);
     let rows: Vec<Row> = on_tx!(&mut snapshot.tx, conn => {
-        sqlx::query_as(LIST)
+        sqlx::query_as(statement)
             .bind(tenant.as_str())
             .bind(wanted.state.as_deref().unwrap_or("open"))
             .bind(wanted.kind.as_deref())

@@ -9,4 +9,4 @@ pub mod query;
 pub(crate) mod table;
 
 pub use fold::State;
-pub use query::{Card, Filter, Page, Pieces, Place, Sort, get, list};
+pub use query::{Card, Filter, Pieces, Place, Placed, Sort, get, list};

@@ -342,6 +342,8 @@ pub struct Filter {
     pub owner: Option<String>,
     /// Only this team's.
     pub team: Option<String>,
+    /// The other way: from there, or from the end, towards the beginning.
+    pub back: bool,
 }
 
 /// Where a customer stands in a list: the sort key (an instant, or the name in small letters, which
@@ -354,14 +356,8 @@ pub struct Place {
     pub holder: String,
 }
 
-/// Some short cards, and the place to go on after, if there are more.
-#[derive(Clone, Debug, Default)]
-pub struct Page {
-    /// `{customer, name, kind, language, owner, team, tier, last_in, last_out, visits, masked}`.
-    pub cards: Vec<Value>,
-    /// The place of the last one.
-    pub next: Option<Place>,
-}
+/// A short card and its place in the list.
+pub type Placed = (Place, Value);
 
 #[derive(Debug, FromRow)]
 struct Row {
@@ -377,20 +373,18 @@ const LIST_HEAD: &str = "
       FROM cards
      WHERE tenant = ";
 
-/// Short cards after a place, at most `limit`.
+/// Short cards after a place, at most `limit`, the nearest first:
+/// `{customer, name, kind, language, owner, team, tier, last_in, last_out, visits, masked}`.
 pub async fn list(
     snapshot: &mut Snapshot,
     tenant: &Tenant,
     filter: &Filter,
     sort: Sort,
     after: Option<&Place>,
-    limit: usize,
+    limit: i64,
     pii: bool,
-) -> Result<Page, ReadError> {
-    let mut rows = select(snapshot, tenant, filter, sort, after, limit.saturating_add(1)).await?;
-    let has_more = limit < rows.len();
-    rows.truncate(limit);
-    let next = rows.last().filter(|_| has_more).map(|it| place(it, sort));
+) -> Result<Vec<Placed>, ReadError> {
+    let rows = select(snapshot, tenant, filter, sort, after, limit).await?;
     let mut cards = Vec::with_capacity(rows.len());
     for row in rows {
         let mut card: Value = serde_json::from_str(&row.card).map_err(|_| ReadError::Corrupt {
@@ -403,9 +397,9 @@ pub async fn list(
             let masked = if masked { json!(["/name"]) } else { json!([]) };
             members.insert("masked".to_owned(), masked);
         }
-        cards.push(card);
+        cards.push((place(&row, sort), card));
     }
-    Ok(Page { cards, next })
+    Ok(cards)
 }
 
 fn place(row: &Row, sort: Sort) -> Place {
@@ -423,9 +417,8 @@ async fn select(
     filter: &Filter,
     sort: Sort,
     after: Option<&Place>,
-    limit: usize,
+    limit: i64,
 ) -> Result<Vec<Row>, sqlx::Error> {
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     // A place that is no instant was made for another order: the list begins anew.
     let at = after.and_then(|it| parse_instant(&it.key).ok());
     let search = filter.search.as_deref().map(|it| key(it.trim()));
@@ -449,23 +442,29 @@ async fn select(
         }
         match (sort, after, at) {
             (Sort::Name, Some(after), _) => {
-                query.push(" AND (name_key, holder) > (").push_bind(after.key.as_str());
+                let past = if filter.back { " AND (name_key, holder) < (" } else { " AND (name_key, holder) > (" };
+                query.push(past).push_bind(after.key.as_str());
                 query.push(", ").push_bind(after.holder.as_str()).push(")");
             }
             (Sort::LastIn, Some(after), Some(at)) => {
-                query.push(" AND (last_in_at, holder) < (").push_bind(SqlTime(at));
+                let past = if filter.back { " AND (last_in_at, holder) > (" } else { " AND (last_in_at, holder) < (" };
+                query.push(past).push_bind(SqlTime(at));
                 query.push(", ").push_bind(after.holder.as_str()).push(")");
             }
             (Sort::LastOut, Some(after), Some(at)) => {
-                query.push(" AND (last_out_at, holder) < (").push_bind(SqlTime(at));
+                let past = if filter.back { " AND (last_out_at, holder) > (" } else { " AND (last_out_at, holder) < (" };
+                query.push(past).push_bind(SqlTime(at));
                 query.push(", ").push_bind(after.holder.as_str()).push(")");
             }
             _ => {}
         }
-        query.push(match sort {
-            Sort::LastIn => " ORDER BY last_in_at DESC, holder DESC LIMIT ",
-            Sort::LastOut => " ORDER BY last_out_at DESC, holder DESC LIMIT ",
-            Sort::Name => " ORDER BY name_key, holder LIMIT ",
+        query.push(match (sort, filter.back) {
+            (Sort::LastIn, false) => " ORDER BY last_in_at DESC, holder DESC LIMIT ",
+            (Sort::LastIn, true) => " ORDER BY last_in_at, holder LIMIT ",
+            (Sort::LastOut, false) => " ORDER BY last_out_at DESC, holder DESC LIMIT ",
+            (Sort::LastOut, true) => " ORDER BY last_out_at, holder LIMIT ",
+            (Sort::Name, false) => " ORDER BY name_key, holder LIMIT ",
+            (Sort::Name, true) => " ORDER BY name_key DESC, holder DESC LIMIT ",
         });
         query.push_bind(limit).build_query_as().persistent(false).fetch_all(conn).await
     })

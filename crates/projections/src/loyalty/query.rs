@@ -9,6 +9,7 @@ use serde::Serialize;
 use sqlx::FromRow;
 use store::error::ReadError;
 use store::on_tx;
+use store::sql::END_OF_TEXT;
 
 use super::explain::{Answer, Branch, Detail, answer};
 use super::fold::State;
@@ -26,6 +27,8 @@ pub struct Wanted {
     pub one_step_from: Option<Tier>,
     /// Only after this customer.
     pub after: Option<String>,
+    /// The other way: from there, or from the end, towards the beginning.
+    pub back: bool,
 }
 
 /// One customer in a list.
@@ -102,6 +105,24 @@ const LIST: &str = "
      ORDER BY holder
      LIMIT $7";
 
+/// The same the other way, nearest first.
+const LIST_BACK: &str = "
+    SELECT holder, tier, since, lapses_on, eligible_on, held, days, policy_version
+      FROM loyalty
+     WHERE tenant = $1
+       AND ($2 = '' OR tier = $2)
+       AND ($3 = '' OR lapses_on < $3)
+       AND ($4 = ''
+            OR ($4 = 'secondary' AND tier = 'prospect')
+            OR ($4 = 'primary' AND tier = 'secondary'
+                AND $5 < almost_until
+                AND CASE WHEN tenure_on <= $5 THEN 0 ELSE 1 END
+                  + CASE WHEN $5 < count_until THEN 0 ELSE 1 END
+                  + CASE WHEN $5 < recency_until THEN 0 ELSE 1 END = 1))
+       AND holder < $6
+     ORDER BY holder DESC
+     LIMIT $7";
+
 /// Customers by tier, in the order of their ids, as of `today`.
 pub async fn list(
     snapshot: &mut Snapshot,
@@ -110,14 +131,15 @@ pub async fn list(
     today: Date,
     limit: i64,
 ) -> Result<Vec<Listed>, ReadError> {
+    let (statement, end) = if wanted.back { (LIST_BACK, END_OF_TEXT) } else { (LIST, "") };
     let rows: Vec<Row> = on_tx!(&mut snapshot.tx, conn => {
-        sqlx::query_as(LIST)
+        sqlx::query_as(statement)
             .bind(tenant.as_str())
             .bind(wanted.tier.map_or("", Tier::name))
             .bind(wanted.lapsing_before.map_or_else(String::new, |it| it.to_string()))
             .bind(wanted.one_step_from.map_or("", Tier::name))
             .bind(today.to_string())
-            .bind(wanted.after.as_deref().unwrap_or_default())
+            .bind(wanted.after.as_deref().unwrap_or(end))
             .bind(limit)
             .fetch_all(conn)
             .await?

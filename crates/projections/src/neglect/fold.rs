@@ -238,13 +238,7 @@ impl State {
                 let about = it.bookings.first().and_then(|it| About::new("booking", it.as_str()));
                 self.owe(entry, Owed::Refund, about);
             }
-            // Handed to each customer behind it; one who may not be contacted is not to be told.
-            Fact::ImprovementMade(_) if !self.muted => {
-                let is_same = |it: &Obligation| it.owed == Owed::Tell && it.about == about;
-                if !self.obligations.iter().any(is_same) {
-                    self.owe(entry, Owed::Tell, about);
-                }
-            }
+            Fact::ImprovementMade(_) => self.owe_news(entry, about),
             _ => {}
         }
         if let Fact::ComplaintRaised(it) = entry.fact {
@@ -254,6 +248,15 @@ impl State {
 
     fn owe(&mut self, entry: &Entry<'_>, owed: Owed, about: Option<About>) {
         self.obligations.push(Obligation::new(owed, entry.reference(), entry.at(), about));
+    }
+
+    /// An improvement is handed to each customer behind it. Nobody is told twice, and who may not be
+    /// contacted is not told at all.
+    fn owe_news(&mut self, entry: &Entry<'_>, about: Option<About>) {
+        let is_same = |it: &Obligation| it.owed == Owed::Tell && it.about == about;
+        if !self.muted && !self.obligations.iter().any(is_same) {
+            self.owe(entry, Owed::Tell, about);
+        }
     }
 
     fn owe_thanks(&mut self, entry: &Entry<'_>, reason: ThanksFor, about: Option<About>) {

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use sqlx::FromRow;
 use store::error::ReadError;
 use store::on_tx;
-use store::sql::SqlTime;
+use store::sql::{END_OF_TEXT, SqlTime, end_of_time};
 
 use crate::dossier::Holder;
 use crate::views::Snapshot;
@@ -31,6 +31,8 @@ pub struct Wanted {
     pub due_before: Option<Timestamp>,
     /// Only after this place: when it is due, whose, which clock.
     pub after: Option<(Timestamp, String, String)>,
+    /// The other way: from there, or from the end, towards the beginning.
+    pub back: bool,
 }
 
 /// The place of a row in the order of a list.
@@ -287,6 +289,31 @@ const CLOCKS: &str = "
      ORDER BY effective_due_at, holder, clock
      LIMIT $12";
 
+/// The same the other way, nearest first.
+const CLOCKS_BACK: &str = "
+    SELECT holder, clock, tier, owner, team, days, first, last, rhythm_days, warn_at, due_at,
+           suspended_until, effective_due_at, muted, resting, because, policy_version
+      FROM clocks
+     WHERE tenant = $1
+       AND ($2 IS NULL OR clock = $2)
+       AND ($3 IS NULL OR team = $3)
+       AND ($4 IS NULL OR owner = $4)
+       AND ($5 IS NULL OR tier = $5)
+       AND effective_due_at < $6
+       AND (effective_due_at, holder, clock) < ($7, $8, $9)
+       AND ($10 IS NULL
+            OR ($10 = 'muted' AND muted)
+            OR ($10 = 'resting' AND resting AND NOT muted)
+            OR ($10 = 'overdue' AND NOT muted AND NOT resting AND effective_due_at <= $11)
+            OR ($10 = 'suspended' AND NOT muted AND NOT resting AND due_at < effective_due_at
+                AND warn_at <= $11 AND effective_due_at > $11)
+            OR ($10 = 'due_soon' AND NOT muted AND NOT resting AND warn_at <= $11
+                AND effective_due_at > $11 AND due_at >= effective_due_at)
+            OR ($10 = 'ok' AND NOT muted AND NOT resting AND warn_at > $11
+                AND effective_due_at > $11))
+     ORDER BY effective_due_at DESC, holder DESC, clock DESC
+     LIMIT $12";
+
 const OBLIGATIONS: &str = "
     SELECT holder, obligation, opened_by, opened_at, about, due_at, warn_at, paused, covered_by,
            owner, team, closed_by, closed_at
@@ -305,6 +332,25 @@ const OBLIGATIONS: &str = "
      ORDER BY due_at, holder, opened_by
      LIMIT $10";
 
+/// The same the other way, nearest first.
+const OBLIGATIONS_BACK: &str = "
+    SELECT holder, obligation, opened_by, opened_at, about, due_at, warn_at, paused, covered_by,
+           owner, team, closed_by, closed_at
+      FROM obligations
+     WHERE tenant = $1
+       AND closed_by IS NULL
+       AND covered_by IS NULL
+       AND ($2 IS NULL OR team = $2)
+       AND ($3 IS NULL OR owner = $3)
+       AND due_at < $4
+       AND (due_at, holder, opened_by) < ($5, $6, $7)
+       AND ($8 IS NULL
+            OR ($8 = 'overdue' AND due_at < $9)
+            OR ($8 = 'due_soon' AND due_at >= $9 AND warn_at < $9)
+            OR ($8 = 'ok' AND warn_at >= $9))
+     ORDER BY due_at DESC, holder DESC, opened_by DESC
+     LIMIT $10";
+
 /// Clock rows over all customers, earliest due first, and the place to go on from.
 pub async fn list(
     snapshot: &mut Snapshot,
@@ -313,14 +359,18 @@ pub async fn list(
     now: Timestamp,
     limit: i64,
 ) -> Result<Vec<(Place, Value)>, ReadError> {
-    let latest = wanted.due_before.unwrap_or_else(far_future);
-    let (after_at, after_holder, after_clock) = match &wanted.after {
-        Some((at, holder, clock)) => (*at, holder.as_str(), clock.as_str()),
-        None => (Timestamp::UNIX_EPOCH, "", ""),
+    let latest = wanted.due_before.unwrap_or_else(end_of_time);
+    let (clocks, obligations, ends) = if wanted.back {
+        (CLOCKS_BACK, OBLIGATIONS_BACK, (end_of_time(), END_OF_TEXT, END_OF_TEXT))
+    } else {
+        (CLOCKS, OBLIGATIONS, (Timestamp::UNIX_EPOCH, "", ""))
     };
+    let place = wanted.after.as_ref();
+    let (after_at, after_holder, after_clock) =
+        place.map_or(ends, |(at, holder, clock)| (*at, holder.as_str(), clock.as_str()));
     if wanted.clock.as_deref() == Some("owe") {
         let rows: Vec<ObligationRow> = on_tx!(&mut snapshot.tx, conn => {
-            sqlx::query_as(OBLIGATIONS)
+            sqlx::query_as(obligations)
                 .bind(tenant.as_str())
                 .bind(wanted.team.as_deref())
                 .bind(wanted.owner.as_deref())
@@ -339,7 +389,7 @@ pub async fn list(
     let policies = snapshot.policies_of(tenant).in_force(now);
     let calendar = &policies.calendar;
     let rows: Vec<ClockRow> = on_tx!(&mut snapshot.tx, conn => {
-        sqlx::query_as(CLOCKS)
+        sqlx::query_as(clocks)
             .bind(tenant.as_str())
             .bind(wanted.clock.as_deref())
             .bind(wanted.team.as_deref())
@@ -378,9 +428,4 @@ fn joined(mut row: Value, more: Value) -> Value {
         row.extend(more);
     }
     row
-}
-
-/// Later than anything a policy can compute, and still six digits wide in a column.
-fn far_future() -> Timestamp {
-    "9000-01-01T00:00:00Z".parse().expect("a literal instant")
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use sqlx::FromRow;
 use store::error::ReadError;
 use store::on_tx;
-use store::sql::SqlTime;
+use store::sql::{END_OF_TEXT, SqlTime, end_of_time};
 
 use super::fold::Standing;
 use crate::views::Snapshot;
@@ -42,6 +42,8 @@ pub struct Wanted {
     pub topic: Option<String>,
     /// Only after this due time and id.
     pub after: Option<(Timestamp, String)>,
+    /// The other way: from there, or from the end, towards the beginning.
+    pub back: bool,
 }
 
 /// The states of a promise in answers. The first three depend on the time of the question.
@@ -222,6 +224,28 @@ const LIST: &str = "
      ORDER BY due_at, promise
      LIMIT $14";
 
+/// The same the other way, nearest first.
+const LIST_BACK: &str = "
+    SELECT promise, customer, recipient, what, owner, team, topic, about, made_at, warn_at, due_at,
+           first_due_at, rounds, state, fulfilled_at, fulfilled_by, version
+      FROM promises
+     WHERE tenant = $1
+       AND ($2 = '' OR customer = $2)
+       AND ($3 = '' OR owner = $3)
+       AND ($4 = '' OR team = $4)
+       AND ($5 = '' OR recipient = $5)
+       AND ($6 = '' OR about = $6)
+       AND ($7 = '' OR topic = $7)
+       AND ($8 = ''
+            OR ($8 = 'open' AND state = 'open' AND $9 < warn_at)
+            OR ($8 = 'due_soon' AND state = 'open' AND warn_at <= $9 AND $9 <= due_at)
+            OR ($8 = 'overdue' AND state = 'open' AND due_at < $9)
+            OR ($8 <> 'open' AND state = $8))
+       AND ($10 = 0 OR (state IN ('open', 'broken') AND due_at <= $11))
+       AND (due_at, promise) < ($12, $13)
+     ORDER BY due_at DESC, promise DESC
+     LIMIT $14";
+
 /// Promises, the one due first in front.
 pub async fn list(
     snapshot: &mut Snapshot,
@@ -232,12 +256,14 @@ pub async fn list(
 ) -> Result<Vec<Found>, ReadError> {
     let text = |it: &Option<String>| it.clone().unwrap_or_default();
     let customer = wanted.customer.as_ref().map_or("", |it| it.as_str());
-    let (after, id) = match &wanted.after {
-        Some((at, id)) => (*at, id.as_str()),
-        None => (Timestamp::UNIX_EPOCH, ""),
+    let (statement, ends) = if wanted.back {
+        (LIST_BACK, (end_of_time(), END_OF_TEXT))
+    } else {
+        (LIST, (Timestamp::UNIX_EPOCH, ""))
     };
+    let (after, id) = wanted.after.as_ref().map_or(ends, |(at, id)| (*at, id.as_str()));
     let rows: Vec<Row> = on_tx!(&mut snapshot.tx, conn => {
-        sqlx::query_as(LIST)
+        sqlx::query_as(statement)
             .bind(tenant.as_str())
             .bind(customer)
             .bind(text(&wanted.owner))

@@ -10,7 +10,7 @@ pub mod summary;
 pub(crate) mod table;
 
 pub use fold::{Phase, State};
-pub use query::{Filter, Page, TimelineEntry, page};
+pub use query::{Filter, Page, Place, TimelineEntry, is_past, page};
 pub use summary::summary;
 
 #[cfg(test)]

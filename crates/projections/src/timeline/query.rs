@@ -60,6 +60,8 @@ pub struct Filter {
     pub include_voided: bool,
     /// What we knew when this position was the newest.
     pub known_at: Option<i64>,
+    /// The other way: what is newer than the place, or else from the beginning on.
+    pub back: bool,
 }
 
 /// Some entries, and the place to go on before, if there may be more.
@@ -67,7 +69,7 @@ pub struct Filter {
 pub struct Page {
     /// Newest first.
     pub entries: Vec<TimelineEntry>,
-    /// The place of the last event looked at.
+    /// The place of the last event looked at, the way it was read.
     pub next: Option<Place>,
 }
 
@@ -146,9 +148,40 @@ const PAGE_HEAD: &str = "
       FROM timeline
      WHERE holder = ";
 
-/// A customer's entries before a place, at most `limit` of them, newest first.
+/// A customer's entries before a place, at most `limit` of them, newest first. With `back` those after
+/// it, and newest first all the same.
 #[expect(clippy::too_many_arguments, reason = "each is one word of the question")]
 pub async fn page(
+    snapshot: &mut Snapshot,
+    log: &Log,
+    tenant: &Tenant,
+    customer: &CustomerId,
+    filter: &Filter,
+    before: Option<Place>,
+    limit: usize,
+    pii: bool,
+) -> Result<Page, ReadError> {
+    let mut page = read(snapshot, log, tenant, customer, filter, before, limit, pii).await?;
+    if filter.back {
+        page.entries.reverse();
+    }
+    Ok(page)
+}
+
+/// Whether anything may lie past a place: one row is looked at, and not what it says.
+pub async fn is_past(
+    snapshot: &mut Snapshot,
+    tenant: &Tenant,
+    customer: &CustomerId,
+    filter: &Filter,
+    place: Option<Place>,
+) -> Result<bool, ReadError> {
+    let holder = Holder::customer(customer);
+    Ok(!select(&mut snapshot.tx, tenant, &holder, filter, place, 1).await?.is_empty())
+}
+
+#[expect(clippy::too_many_arguments, reason = "each is one word of the question")]
+async fn read(
     snapshot: &mut Snapshot,
     log: &Log,
     tenant: &Tenant,
@@ -208,7 +241,8 @@ async fn select(
         let mut query = QueryBuilder::new(PAGE_HEAD);
         query.push_bind(holder.as_str()).push(" AND tenant = ").push_bind(tenant.as_str());
         if let Some((at, position)) = before {
-            query.push(" AND (occurred_at, position) < (").push_bind(SqlTime(at));
+            query.push(" AND (occurred_at, position) ");
+            query.push(if filter.back { "> (" } else { "< (" }).push_bind(SqlTime(at));
             query.push(", ").push_bind(position).push(")");
         }
         if let Some(known_at) = filter.known_at {
@@ -248,7 +282,12 @@ async fn select(
                 query.push(")");
             }
         }
-        query.push(" ORDER BY occurred_at DESC, position DESC LIMIT ").push_bind(limit);
+        query.push(if filter.back {
+            " ORDER BY occurred_at, position LIMIT "
+        } else {
+            " ORDER BY occurred_at DESC, position DESC LIMIT "
+        });
+        query.push_bind(limit);
         query.build_query_as().persistent(false).fetch_all(conn).await
     })
 }
