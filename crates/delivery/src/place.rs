@@ -14,6 +14,7 @@ use crate::resume::{Because, Found, Resume, Seen, Start, decide};
 pub struct Place {
     checkpoint: Checkpoint,
     position: i64,
+    event: Option<EventRef>,
     seen: Seen,
     fence: u64,
 }
@@ -51,11 +52,23 @@ impl Look {
     #[must_use]
     pub fn after(self, position: i64) -> Place {
         let Self { checkpoint, found, resume } = self;
-        Place { checkpoint, position, seen: found.stream, fence: resume.fence }
+        Place { checkpoint, position, event: None, seen: found.stream, fence: resume.fence }
     }
 }
 
 impl Place {
+    /// The same place, with the event that the log holds there.
+    #[must_use]
+    pub fn standing_on(self, event: Option<EventRef>) -> Self {
+        Self { event, ..self }
+    }
+
+    /// The event at that position, where one is known: another one there later is another log.
+    #[must_use]
+    pub fn event(&self) -> Option<&EventRef> {
+        self.event.as_ref()
+    }
+
     /// The last position that was published.
     #[must_use]
     pub fn position(&self) -> i64 {
@@ -79,6 +92,7 @@ impl Place {
         self.fence = sequence;
         self.seen.last_sequence = sequence;
         self.position = position;
+        self.event = Some(event.clone());
         Checkpoint {
             position,
             event: Some(event),
@@ -114,6 +128,7 @@ mod tests {
         let event = EventRef { source: "/pms".parse().unwrap(), id: "e-9".parse().unwrap() };
         let to = place.published(9, event.clone(), 10);
         assert_eq!((place.position(), place.fence()), (9, 10));
+        assert_eq!(place.event(), Some(&event));
         assert_eq!((to.position, to.epoch, to.event.clone()), (9, 3, Some(event)));
         let detail = to.detail.as_deref().and_then(Seen::from_detail).unwrap();
         assert_eq!(detail, Seen { last_sequence: 10, ..seen });
