@@ -1,8 +1,7 @@
 //! A database that failed over to a standby without the last commits: nothing goes out under numbers
 //! that were used, whoever asks is told, and what an operator is told to do helps.
 //!
-//! What was recorded and not replicated is lost; that is what an asynchronous standby means, and why
-//! `OPERATIONS` asks for a synchronous one. What must not happen is that readers of `SAPA_OUT` get
+//! What was recorded and not replicated is lost; that is what an asynchronous standby means. What must not happen is that readers of `SAPA_OUT` get
 //! another event under a position they know, or never get one.
 
 use std::net::SocketAddr;
@@ -119,7 +118,8 @@ impl Hotel {
 
 /// What the log holds: position and id.
 async fn log_of(cluster: &Cluster) -> Vec<(i64, String)> {
-    let rows = cluster.query("sapa", "SELECT position, event_id FROM events ORDER BY position");
+    let rows =
+        cluster.query("sapa", "SELECT position, event_id FROM sapa.events ORDER BY position");
     let rows = rows.await.unwrap();
     let row = |it: &str| {
         let (position, id) = it.split_once('|').unwrap();
@@ -139,8 +139,7 @@ async fn f36_a_standby_that_misses_commits_publishes_nothing_under_their_positio
     let url = primary.url("sapa");
     let url = url.replace(&format!(":{}/", address(&primary).port()), &format!(":{port}/"));
 
-    let nats =
-        tokio::task::spawn_blocking(|| locate(&Search { fetch: true, ..Search::default() }));
+    let nats = tokio::task::spawn_blocking(|| locate(&Search { fetch: true, ..Search::default() }));
     let nats = nats.await.unwrap().unwrap_or_else(|error| panic!("{error}"));
     let folder = tempfile::tempdir().unwrap();
     let nats = NatsServer::start(&nats, NatsOptions::new(folder.path())).await.unwrap();

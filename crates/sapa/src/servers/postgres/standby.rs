@@ -13,10 +13,8 @@ impl Cluster {
     /// A standby of this cluster under a name, which is that of its connection too. It is running and
     /// can be read when this returns.
     pub async fn standby(&self, name: &str) -> Result<Self, ServerError> {
-        let folder = scratch::create("sapa-pg").map_err(ServerError::folder(
-            "make a temporary folder in",
-            &std::env::temp_dir(),
-        ))?;
+        let folder = scratch::create("sapa-pg")
+            .map_err(ServerError::folder("make a temporary folder in", &std::env::temp_dir()))?;
         let port = if self.options.tcp { free_port()? } else { SOCKET_PORT };
         let options = ClusterOptions { dir: None, ..self.options.clone() };
         let programs = self.programs.clone();
