@@ -118,8 +118,7 @@ impl Hotel {
 
 /// What the log holds: position and id.
 async fn log_of(cluster: &Cluster) -> Vec<(i64, String)> {
-    let rows =
-        cluster.query("sapa", "SELECT position, event_id FROM sapa.events ORDER BY position");
+    let rows = cluster.query("sapa", "SELECT position, event_id FROM log.events ORDER BY position");
     let rows = rows.await.unwrap();
     let row = |it: &str| {
         let (position, id) = it.split_once('|').unwrap();
