@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::batch::{self, Outgoing, POSITION, PublishError};
 use crate::counters::Counters;
-use crate::place::{Look, Place};
+use crate::place::{Look, Mark, Place};
 use crate::resume::{Because, Found, Last, Seen, Start};
 use crate::stream::STREAM;
 
@@ -151,20 +151,28 @@ impl Relay {
             Start::OldestKept => self.before_oldest_kept().await?,
         };
         // A log that has lost its end may have grown past it again, so the number alone proves nothing.
-        if let (Some(last), Some(event)) = (found.last, shown)
-            && self.log.reference_at(last.position).await? != Some(event)
+        if let (Some(last), Some(mark)) = (found.last, shown)
+            && self.mark_at(last.position).await? != Some(mark)
         {
             return Err(Trouble::LogRolledBack(last.position));
         }
         let head = self.log.head().await?;
         let skipped = i64::from(planted(Mistake::ResumeTooFar) && position < head);
         let position = position + skipped;
-        let event = self.log.reference_at(position).await?;
-        if 0 < position && event.is_none() {
+        let mark = self.mark_at(position).await?;
+        if 0 < position && mark.is_none() {
             return Err(Trouble::LogRolledBack(position));
         }
         self.counters.at(position, head);
-        Ok(look.after(position).standing_on(event))
+        Ok(look.after(position).standing_on(mark))
+    }
+
+    /// What the log holds at a position; nothing beyond its head.
+    async fn mark_at(&self, position: i64) -> Result<Option<Mark>, Trouble> {
+        if position <= 0 {
+            return Ok(None);
+        }
+        Ok(self.log.read_after(position - 1, 1).await?.first().map(Mark::of))
     }
 
     /// The facts after a position, from a log that still holds the event that went out there. Read in
@@ -172,7 +180,7 @@ impl Relay {
     async fn page(
         &self,
         position: i64,
-        event: Option<&EventRef>,
+        mark: Option<&Mark>,
         limit: usize,
     ) -> Result<Vec<Recorded>, Trouble> {
         if position <= 0 {
@@ -180,31 +188,31 @@ impl Relay {
         }
         let mut page = self.log.read_after(position - 1, limit + 1).await?.into_iter();
         match page.next() {
-            Some(it) if Some(&it.reference()) == event => Ok(page.collect()),
+            Some(it) if Some(&Mark::of(&it)) == mark => Ok(page.collect()),
             _ => Err(Trouble::LogRolledBack(position)),
         }
     }
 
-    /// The stream as it stands, and which event its last message is.
-    async fn look(&self) -> Result<(Found, Option<EventRef>), Trouble> {
+    /// The stream as it stands, and what its last message is.
+    async fn look(&self) -> Result<(Found, Option<Mark>), Trouble> {
         let look = |error: &dyn std::fmt::Display| Trouble::Look(error.to_string());
         let stream = self.context.get_stream(STREAM).await.map_err(|it| look(&it))?;
         let info = stream.cached_info();
         let created = Timestamp::from_nanosecond(info.created.unix_timestamp_nanos())
             .map_err(|it| look(&it))?;
-        let mut event = None;
+        let mut mark = None;
         let last = match stream.get_last_raw_message_by_subject(subject::ALL).await {
             Ok(it) => {
                 let position = it.headers.get(POSITION).and_then(|it| it.as_str().parse().ok());
                 let position = position.ok_or_else(|| look(&"its last message has no position"))?;
-                event = reference_in(&it.payload);
+                mark = mark_in(&it.payload);
                 Some(Last { sequence: it.sequence, position })
             }
             Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => None,
             Err(error) => return Err(look(&error)),
         };
         let stream = Seen { created, last_sequence: info.state.last_sequence };
-        Ok((Found { stream, last }, event))
+        Ok((Found { stream, last }, mark))
     }
 
     /// The position before the first one that the stream would still keep: `recorded_at` never
@@ -236,7 +244,7 @@ impl Relay {
             // Listen first: an append that lands while we read must not be slept through.
             let rung = self.bell.listen();
             if page.is_empty() {
-                page = self.page(place.position(), place.event(), limit).await?;
+                page = self.page(place.position(), place.mark(), limit).await?;
             }
             let Some(last) = page.last() else {
                 self.counters.at(place.position(), place.position());
@@ -247,15 +255,16 @@ impl Relay {
                 }
                 continue;
             };
-            let (position, event) = (last.position, last.reference());
+            let (position, event, mark) = (last.position, last.reference(), Mark::of(last));
             let messages = self.messages(&page, kinds).await?;
             let batch = self.ids.new_id();
             let client = self.context.client();
             let (published, next) = tokio::join!(
                 batch::publish(&client, &messages, place.fence(), batch),
-                self.page(position, Some(&event), limit),
+                self.page(position, Some(&mark), limit),
             );
-            let to = place.published(position, event.clone(), published?);
+            let to = place.published(position, event, published?);
+            *place = place.clone().standing_on(Some(mark));
             Counters::count(&self.counters.published, messages.len());
             self.counters.at(position, self.bell.position());
             self.store(place, to).await?;
@@ -325,11 +334,12 @@ impl AlertKinds {
     }
 }
 
-/// Which event a message is; nothing if it does not say.
-fn reference_in(body: &[u8]) -> Option<EventRef> {
+/// What a message is; nothing if it does not say.
+fn mark_in(body: &[u8]) -> Option<Mark> {
     let body: Value = serde_json::from_slice(body).ok()?;
     let text = |name: &str| body.get(name)?.as_str();
-    Some(EventRef { source: text("source")?.parse().ok()?, id: text("id")?.parse().ok()? })
+    let event = EventRef { source: text("source")?.parse().ok()?, id: text("id")?.parse().ok()? };
+    Some(Mark { event, recorded_at: text("recordedat")?.parse().ok()? })
 }
 
 fn kind_in(data: &str) -> Option<String> {
