@@ -21,8 +21,10 @@ use store::Log;
 use store::quarantine;
 use tokio::time::Instant;
 
+use crate::brokers;
 use crate::load::{Deed, Face, Op, Outcome, source};
 use crate::nemesis::{Event, Fault};
+use crate::rolling;
 use crate::world::World;
 
 /// Nothing new for so long is the end: the reactions look once a second.
@@ -50,7 +52,13 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    fn new(id: &'static str, says: &'static str, looked_at: String, against: Vec<String>) -> Self {
+    /// One that something was looked at for.
+    pub fn new(
+        id: &'static str,
+        says: &'static str,
+        looked_at: String,
+        against: Vec<String>,
+    ) -> Self {
         Self { id, says, looked_at, against }
     }
 
@@ -190,6 +198,8 @@ pub async fn judge(
         format!("{starts} starts"),
         anomalies,
     ));
+    verdicts.extend(rolling::verdict(&world.rolls));
+    verdicts.extend(brokers::nothing_without_a_quorum(history, faults));
     Found {
         verdicts,
         lost,

@@ -105,7 +105,7 @@ pub struct Doors {
     pub urls: Vec<String>,
     /// A key that may do everything.
     pub key: String,
-    /// Where the broker is.
+    /// Where the brokers are, with commas.
     pub nats: String,
 }
 
@@ -165,7 +165,7 @@ pub fn http_client() -> reqwest::Client {
 /// A connection of its own.
 pub async fn connect(url: &str) -> Context {
     let options = async_nats::ConnectOptions::new().retry_on_initial_connect();
-    let client = options.connect(url).await.unwrap();
+    let client = options.connect(url.split(',').collect::<Vec<_>>()).await.unwrap();
     let mut context = jetstream::new(client);
     context.set_timeout(ANSWER_WAIT);
     context

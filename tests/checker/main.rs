@@ -2,9 +2,12 @@
 //!
 //! `cargo test -p tests --test checker` is the smoke: half a minute on each database. Longer:
 //! `cargo test -p tests --test checker -- --time 20m --seed 7 --on postgres`. It writes JSON and a page
-//! with pictures, says where, and ends with 1 if an invariant is broken. `-- --mutants` proves the checker
-//! itself: every mistake that can be planted has to be found.
+//! with pictures, says where, and ends with 1 if an invariant is broken. `--brokers 3` runs three
+//! nats-servers with three copies of each stream, `--standby` gives PostgreSQL a synchronous standby; both
+//! bring faults of their own. `-- --mutants` proves the checker itself: every mistake that can be planted
+//! has to be found.
 
+mod brokers;
 mod dice;
 mod judge;
 mod load;
@@ -12,6 +15,8 @@ mod mutants;
 mod nemesis;
 mod proxy;
 mod report;
+mod rolling;
+mod standby;
 mod world;
 
 use std::path::{Path, PathBuf};
@@ -27,10 +32,12 @@ use tokio::time::Instant;
 use dice::Dice;
 use load::{Doors, Load};
 use nemesis::Fault;
-use world::{On, World};
+use world::{On, Shape, World};
 
 const USAGE: &str = "cargo test -p tests --test checker -- [--seed N] [--time 40s|5m] [--on sqlite,postgres] \
-                     [--only FAULT] [--report FOLDER] [--mutants]";
+                     [--only FAULT] [--report FOLDER] [--mutants]\n\
+                     [--brokers 1|3]  three nats-servers, three copies of each stream: kill_leader, step_down, no_quorum\n\
+                     [--standby]      a synchronous standby, on PostgreSQL only: fail_over";
 
 struct Wanted {
     seed: u64,
@@ -39,6 +46,8 @@ struct Wanted {
     only: Option<Fault>,
     report: PathBuf,
     mutants: bool,
+    brokers: usize,
+    standby: bool,
 }
 
 fn wanted() -> Option<Wanted> {
@@ -50,11 +59,17 @@ fn wanted() -> Option<Wanted> {
         only: None,
         report: target().join("checker"),
         mutants: false,
+        brokers: 1,
+        standby: false,
     };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         if argument == "--mutants" {
             wanted.mutants = true;
+            continue;
+        }
+        if argument == "--standby" {
+            wanted.standby = true;
             continue;
         }
         let value = arguments.next()?;
@@ -63,11 +78,15 @@ fn wanted() -> Option<Wanted> {
             "--time" => wanted.time = length(&value)?,
             "--on" => wanted.on = value.split(',').map(database).collect::<Option<_>>()?,
             "--only" => wanted.only = Some(Fault::named(&value)?),
+            "--brokers" => {
+                wanted.brokers = ["1", "3"].contains(&&*value).then(|| value.parse().ok())??
+            }
             "--report" => wanted.report = value.into(),
             _ => return None,
         }
     }
-    Some(wanted)
+    let possible = !wanted.standby || wanted.on == [On::Postgres];
+    possible.then_some(wanted)
 }
 
 fn length(text: &str) -> Option<Duration> {
@@ -111,8 +130,10 @@ fn main() -> ExitCode {
 /// One run on one database; `true` if every invariant holds.
 async fn check(wanted: &Wanted, on: On) -> bool {
     let only = wanted.only.map(|it| format!(" --only {it:?}")).unwrap_or_default();
+    let three = if wanted.brokers == 3 { " --brokers 3" } else { "" };
+    let standby = if wanted.standby { " --standby" } else { "" };
     let command = format!(
-        "cargo test -p tests --test checker -- --seed {} --time {}s --on {}{only}",
+        "cargo test -p tests --test checker -- --seed {} --time {}s --on {}{three}{standby}{only}",
         wanted.seed,
         wanted.time.as_secs(),
         on.name(),
@@ -121,7 +142,7 @@ async fn check(wanted: &Wanted, on: On) -> bool {
     let plan = Plan {
         seed: wanted.seed,
         time: wanted.time,
-        on,
+        shape: Shape { on, brokers: wanted.brokers, standby: wanted.standby },
         only: wanted.only.into_iter().collect(),
         program: None,
         mistake: None,
@@ -131,6 +152,7 @@ async fn check(wanted: &Wanted, on: On) -> bool {
     let report = report::Run {
         seed: wanted.seed,
         on: on.name(),
+        more: format!("{three}{standby}").replace(' ', "").replace("--", "-"),
         seconds: wanted.time.as_secs_f64(),
         command,
         setting: done.setting.clone(),
@@ -148,6 +170,12 @@ async fn check(wanted: &Wanted, on: On) -> bool {
     let page = report.write(&wanted.report).expect("the report can be written");
     let (faults, operations) = (done.faults.len(), done.history.len());
     eprintln!("{faults} faults, {operations} operations; {}", page.display());
+    if !report.holds() {
+        for (name, text) in &done.said {
+            let kept = page.with_extension(format!("{name}.log"));
+            std::fs::write(&kept, text).expect("beside the report there is room");
+        }
+    }
     report.holds()
 }
 
@@ -155,7 +183,7 @@ async fn check(wanted: &Wanted, on: On) -> bool {
 struct Plan {
     seed: u64,
     time: Duration,
-    on: On,
+    shape: Shape,
     only: Vec<Fault>,
     program: Option<PathBuf>,
     mistake: Option<Mistake>,
@@ -168,17 +196,19 @@ struct Done {
     faults: Vec<nemesis::Event>,
     found: judge::Found,
     setting: serde_json::Value,
+    /// What programs and brokers said, by name: kept where an invariant is broken.
+    said: Vec<(String, String)>,
 }
 
 async fn run(plan: &Plan) -> Done {
     let mut dice = Dice::new(plan.seed);
     let at = spell(SystemClock.now());
-    let mut world = World::start(plan.on, plan.program.clone(), plan.mistake).await;
+    let mut world = World::start(plan.shape, plan.program.clone(), plan.mistake).await;
     let began = Instant::now();
     let doors = Doors {
         urls: world.instances.iter().map(|it| format!("http://127.0.0.1:{}", it.http)).collect(),
         key: world.key.clone(),
-        nats: world.broker.url(),
+        nats: world.brokers.url(),
     };
     let context = load::connect(&doors.nats).await;
     let load = Load::start(doors, &mut dice, began).await;
@@ -191,9 +221,11 @@ async fn run(plan: &Plan) -> Done {
     }
     let found = judge::judge(&world, &context, &history, &faults, healed).await;
     let setting = json!({
-        "at": at, "instances": world.instances.len(), "clients": load::CLIENTS,
+        "at": at, "instances": world.instances.len(), "brokers": plan.shape.brokers,
+        "standby": plan.shape.standby, "clients": load::CLIENTS,
         "customers": load::CUSTOMERS, "sapa": env!("CARGO_PKG_VERSION"),
         "errors_said": world.instances.iter().map(|it| it.said("ERROR").len()).collect::<Vec<_>>(),
     });
-    Done { history, faults, found, setting }
+    let said = world.said();
+    Done { history, faults, found, setting, said }
 }

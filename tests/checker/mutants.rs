@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use crate::nemesis::Fault;
-use crate::world::On;
+use crate::world::{On, Shape};
 use crate::{Plan, run};
 
 /// Seeds that are tried for one mistake: together they take no longer than the smoke.
@@ -53,7 +53,7 @@ pub async fn all_caught(seed: u64, report: &Path) -> bool {
             let plan = Plan {
                 seed,
                 time: TIME,
-                on,
+                shape: Shape { on, brokers: 1, standby: false },
                 only: only.to_vec(),
                 program: Some(program.clone()),
                 mistake: Some(mistake),

@@ -8,9 +8,11 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use store::db::Place;
 use tokio::time::Instant;
 
+use crate::brokers;
 use crate::dice::Dice;
 use crate::proxy::Mode;
 use crate::world::{On, World};
+use crate::{rolling, standby};
 
 /// How long nothing new goes wrong at the end of each minute.
 const CALM: Duration = Duration::from_secs(10);
@@ -50,13 +52,24 @@ pub enum Fault {
     SlowDatabase,
     /// Another process holds the file (F45).
     LockFile,
+    /// Every instance in its turn is asked to end and started again (F11).
+    RollingRestart,
+    /// `kill -9` of the one of three servers that leads a stream or its consumer (F22).
+    KillLeader,
+    /// Leaders of streams and consumer are told to give way (F22).
+    StepDown,
+    /// Two of three servers are killed (F23).
+    NoQuorum,
+    /// `kill -9` of PostgreSQL, and its standby takes over (F36).
+    FailOver,
 }
 
 impl Fault {
     /// The one that is called so.
     pub fn named(name: &str) -> Option<Self> {
-        let all = EVERYWHERE.iter().chain(&POSTGRES).chain(&SQLITE);
-        all.copied().find(|it| format!("{it:?}").eq_ignore_ascii_case(name))
+        let name = name.replace(['_', '-'], "");
+        let all = EVERYWHERE.iter().chain(&POSTGRES).chain(&SQLITE).chain(&THREE).chain(&STANDBY);
+        all.copied().find(|it| format!("{it:?}").eq_ignore_ascii_case(&name))
     }
 }
 
@@ -71,15 +84,20 @@ const EVERYWHERE: [Fault; 9] = [
     Fault::SlowNats,
     Fault::HoldNats,
 ];
-const POSTGRES: [Fault; 6] = [
+const POSTGRES: [Fault; 7] = [
     Fault::EndBackends,
     Fault::KillPostgres,
     Fault::CutDatabase,
     Fault::LoseAnswer,
     Fault::LoseAnswer,
     Fault::SlowDatabase,
+    Fault::RollingRestart,
 ];
 const SQLITE: [Fault; 1] = [Fault::LockFile];
+/// Where there are three brokers.
+const THREE: [Fault; 3] = [Fault::KillLeader, Fault::NoQuorum, Fault::StepDown];
+/// Where PostgreSQL has a standby.
+const STANDBY: [Fault; 1] = [Fault::FailOver];
 
 /// A fault that was there.
 #[derive(Clone, Debug)]
@@ -92,6 +110,8 @@ pub struct Event {
     pub from: f64,
     /// When it was healed.
     pub to: f64,
+    /// From when until when there was no quorum, if that was the fault.
+    pub gap: Option<(f64, f64)>,
 }
 
 /// Makes faults until a moment, and heals all of them; what there was, in order.
@@ -111,38 +131,64 @@ pub async fn rage(
         if Instant::now() < next || 60 - CALM.as_secs() <= second {
             continue;
         }
-        let fault = choose(world.on, only, &mut dice);
+        let fault = choose(world, only, events.len(), &mut dice);
         let instance = usize::try_from(dice.below(world.instances.len() as u64)).unwrap_or(0);
-        let lasts = dice.between(Duration::from_millis(100), longest(fault));
+        let lasts = dice.between(shortest(fault), longest(fault));
         let from = began.elapsed().as_secs_f64();
         eprintln!("{from:7.1} s  {fault:?} of instance {instance} for {lasts:.1?}");
-        strike(world, fault, instance, lasts).await;
+        let gap = strike(world, fault, instance, lasts).await;
+        let seconds = |it: Instant| it.duration_since(began).as_secs_f64();
+        let gap = gap.map(|(from, to)| (seconds(from), seconds(to)));
         let to = began.elapsed().as_secs_f64();
-        events.push(Event { fault, instance, from, to });
+        events.push(Event { fault, instance, from, to, gap });
         next = Instant::now() + dice.between(PAUSE.0, PAUSE.1);
     }
     heal(world).await;
     events
 }
 
-fn choose(on: On, only: &[Fault], dice: &mut Dice) -> Fault {
-    let own: &[Fault] = match on {
+/// One of those that fit. Every second one is of the kind that the run was asked for, in turn.
+fn choose(world: &World, only: &[Fault], nth: usize, dice: &mut Dice) -> Fault {
+    let own: &[Fault] = match world.on {
         On::Sqlite => &SQLITE,
         On::Postgres => &POSTGRES,
     };
     let mut all: Vec<Fault> = EVERYWHERE.iter().chain(own).copied().collect();
+    let mut asked_for: Vec<Fault> = Vec::new();
+    if 1 < world.brokers.count() {
+        // A server whose files go back breaks what a quorum is made of; one copy alone may do so.
+        all.retain(|it| *it != Fault::RollBackNats);
+        asked_for.extend(THREE);
+    }
+    if world.standby.is_some() {
+        asked_for.extend(STANDBY);
+    }
+    if only.is_empty() && nth.is_multiple_of(2) && !asked_for.is_empty() {
+        return asked_for[nth / 2 % asked_for.len()];
+    }
     if !only.is_empty() {
         all = only.to_vec();
     }
     all[usize::try_from(dice.below(all.len() as u64)).unwrap_or(0)]
 }
 
+const fn shortest(fault: Fault) -> Duration {
+    match fault {
+        // Longer than it takes until nothing can be on its way any more.
+        Fault::NoQuorum => Duration::from_secs(8),
+        Fault::KillLeader => Duration::from_secs(1),
+        _ => Duration::from_millis(100),
+    }
+}
+
 const fn longest(fault: Fault) -> Duration {
     match fault {
         // Longer than a lease lasts, so that another takes over.
-        Fault::HoldServe => Duration::from_secs(14),
+        Fault::HoldServe | Fault::NoQuorum => Duration::from_secs(14),
         Fault::HoldNats => Duration::from_secs(8),
-        Fault::KillNats | Fault::KillPostgres | Fault::LockFile => Duration::from_secs(4),
+        Fault::KillNats | Fault::KillLeader | Fault::KillPostgres | Fault::LockFile => {
+            Duration::from_secs(4)
+        }
         Fault::StopServe | Fault::KillServe | Fault::EndBackends => Duration::from_millis(800),
         _ => Duration::from_secs(3),
     }
@@ -150,14 +196,19 @@ const fn longest(fault: Fault) -> Duration {
 
 /// Starts again what gave up because a server was not there.
 async fn tend(world: &mut World) {
-    world.broker.revive().await;
+    world.brokers.revive().await;
     for it in &mut world.instances {
         it.tend();
     }
 }
 
-/// One fault from its beginning to its end.
-async fn strike(world: &mut World, fault: Fault, instance: usize, lasts: Duration) {
+/// One fault from its beginning to its end, and from when to when it left no quorum.
+async fn strike(
+    world: &mut World,
+    fault: Fault,
+    instance: usize,
+    lasts: Duration,
+) -> Option<(Instant, Instant)> {
     match fault {
         Fault::KillServe => {
             world.instances[instance].kill().await;
@@ -174,18 +225,42 @@ async fn strike(world: &mut World, fault: Fault, instance: usize, lasts: Duratio
             world.instances[instance].wake();
         }
         Fault::KillNats => {
-            world.broker.kill().await;
+            let count = world.brokers.count();
+            world.brokers.kill(instance % count).await;
             wait(world, None, lasts).await;
         }
         Fault::RollBackNats => {
-            world.broker.kill().await;
-            world.broker.copy(true);
-            world.broker.revive().await;
+            world.brokers.kill(0).await;
+            world.brokers.copy(true);
+            world.brokers.revive().await;
             wait(world, None, lasts).await;
-            world.broker.kill().await;
-            world.broker.copy(false);
-            world.broker.revive().await;
+            world.brokers.kill(0).await;
+            world.brokers.copy(false);
+            world.brokers.revive().await;
         }
+        Fault::KillLeader => {
+            brokers::kill_leader(&mut world.brokers, lasts).await;
+            wait(world, None, lasts).await;
+            world.brokers.revive().await;
+        }
+        Fault::StepDown => {
+            brokers::step_down(&world.brokers).await;
+            wait(world, None, lasts).await;
+        }
+        Fault::NoQuorum => {
+            brokers::lose_quorum(&mut world.brokers).await;
+            let lost = Instant::now();
+            wait(world, None, lasts).await;
+            let back = Instant::now();
+            world.brokers.revive().await;
+            return Some((lost, back));
+        }
+        Fault::FailOver => {
+            standby::fail_over(world).await;
+            wait(world, None, lasts).await;
+            standby::restore(world).await;
+        }
+        Fault::RollingRestart => rolling::roll(world).await,
         Fault::CutNats => through_nats(world, instance, Mode::Cut, lasts).await,
         Fault::HoldNats => through_nats(world, instance, Mode::Hold, lasts).await,
         Fault::SlowNats => {
@@ -209,6 +284,7 @@ async fn strike(world: &mut World, fault: Fault, instance: usize, lasts: Duratio
         }
         Fault::LockFile => lock_file(world, lasts).await,
     }
+    None
 }
 
 /// Lets a time pass; whoever ended on its own is started again, but not the one that is to be down.
@@ -225,9 +301,9 @@ async fn wait(world: &mut World, down: Option<usize>, lasts: Duration) {
 }
 
 async fn through_nats(world: &mut World, instance: usize, mode: Mode, lasts: Duration) {
-    world.instances[instance].nats.set(mode);
+    world.instances[instance].nats.iter().for_each(|it| it.set(mode));
     wait(world, None, lasts).await;
-    world.instances[instance].nats.set(Mode::Pass);
+    world.instances[instance].nats.iter().for_each(|it| it.set(Mode::Pass));
 }
 
 async fn through_database(world: &mut World, instance: usize, mode: Mode, lasts: Duration) {
@@ -268,7 +344,7 @@ async fn lock_file(world: &mut World, lasts: Duration) {
 /// Everything is as it should be again.
 pub async fn heal(world: &mut World) {
     for it in &mut world.instances {
-        it.nats.set(Mode::Pass);
+        it.nats.iter().for_each(|it| it.set(Mode::Pass));
         if let Some(proxy) = &it.database {
             proxy.set(Mode::Pass);
         }

@@ -32,6 +32,7 @@ pub struct Proxy {
     /// Where it listens on this machine.
     pub port: u16,
     mode: watch::Sender<Mode>,
+    upstream: watch::Sender<SocketAddr>,
 }
 
 impl Proxy {
@@ -41,14 +42,21 @@ impl Proxy {
         let port = listener.local_addr()?.port();
         let (mode, modes) = watch::channel(Mode::Pass);
         let own = mode.clone();
+        let (upstream, pointed) = watch::channel(upstream);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 if *modes.borrow() != Mode::Cut {
+                    let upstream = *pointed.borrow();
                     tokio::spawn(carry(client, upstream, own.clone()));
                 }
             }
         });
-        Ok(Self { port, mode })
+        Ok(Self { port, mode, upstream })
+    }
+
+    /// New connections lead to another server.
+    pub fn point(&self, upstream: SocketAddr) {
+        self.upstream.send_replace(upstream);
     }
 
     /// From now on.

@@ -16,6 +16,8 @@ pub struct Run<'a> {
     pub seed: u64,
     /// On which database.
     pub on: &'static str,
+    /// What was more than usual, as part of a file's name.
+    pub more: String,
     /// Seconds of load.
     pub seconds: f64,
     /// How it is done again.
@@ -85,7 +87,7 @@ impl Run<'_> {
     /// Writes both, and says where.
     pub fn write(&self, folder: &Path) -> std::io::Result<PathBuf> {
         std::fs::create_dir_all(folder)?;
-        let name = format!("{}-{}", self.on, self.seed);
+        let name = format!("{}{}-{}", self.on, self.more, self.seed);
         let text = serde_json::to_string_pretty(&self.to_json())?;
         std::fs::write(folder.join(format!("{name}.json")), text + "\n")?;
         let page = folder.join(format!("{name}.html"));

@@ -10,7 +10,6 @@ use events::planted::Mistake;
 use rustix::process::{Pid, Signal, kill_process};
 use sapa::exit::Exit;
 use sapa::servers::guard::{ARGUMENT, Guard, guard_program};
-use sapa::servers::nats::{NatsOptions, NatsServer, PortChoice, Search};
 use sapa::servers::postgres::{Cluster, ClusterOptions};
 use store::Log;
 use store::db::Place;
@@ -18,7 +17,10 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use uuid::Uuid;
 
+use crate::brokers::{Brokers, urls};
 use crate::proxy::Proxy;
+use crate::rolling::Rolls;
+use crate::standby;
 
 /// On which database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,57 +41,6 @@ impl On {
     }
 }
 
-/// A nats-server that can be killed and comes back on the same files and port.
-pub struct Broker {
-    program: PathBuf,
-    folder: PathBuf,
-    /// Where it listens.
-    pub port: u16,
-    server: Option<NatsServer>,
-}
-
-impl Broker {
-    async fn start(folder: PathBuf) -> Self {
-        let found = tokio::task::spawn_blocking(|| {
-            sapa::servers::nats::locate(&Search { fetch: true, ..Search::default() })
-        });
-        let program = found.await.unwrap().unwrap_or_else(|error| panic!("{error}"));
-        let mut broker = Self { program, folder, port: free_port(), server: None };
-        broker.revive().await;
-        broker
-    }
-
-    /// Where clients connect.
-    pub fn url(&self) -> String {
-        format!("nats://127.0.0.1:{}", self.port)
-    }
-
-    /// `kill -9`.
-    pub async fn kill(&mut self) {
-        if let Some(server) = self.server.take() {
-            server.kill().await;
-        }
-    }
-
-    /// Keeps a copy of its files, or puts one back; it must not run.
-    pub fn copy(&self, keep: bool) {
-        let aside = self.folder.with_extension("aside");
-        let (from, to) = if keep { (&self.folder, &aside) } else { (&aside, &self.folder) };
-        let _ = std::fs::remove_dir_all(to);
-        copy(from, to).unwrap();
-    }
-
-    /// Starts it again, if it does not run.
-    pub async fn revive(&mut self) {
-        if self.server.is_none() {
-            let port = PortChoice::Exactly(self.port);
-            let options =
-                NatsOptions { port, guard: guard_program(), ..NatsOptions::new(&self.folder) };
-            self.server = Some(NatsServer::start(&self.program, options).await.unwrap());
-        }
-    }
-}
-
 /// One `sapa serve`, its proxies, and what it said.
 pub struct Instance {
     program: PathBuf,
@@ -97,8 +48,8 @@ pub struct Instance {
     settings: Vec<(String, String)>,
     /// Where it answers.
     pub http: u16,
-    /// Between it and the broker.
-    pub nats: Proxy,
+    /// Between it and each broker.
+    pub nats: Vec<Proxy>,
     /// Between it and PostgreSQL.
     pub database: Option<Proxy>,
     child: Option<Child>,
@@ -174,6 +125,14 @@ impl Instance {
         }
     }
 
+    /// Waits until it has ended; nothing if it goes on for longer.
+    pub async fn ended(&mut self, patience: Duration) -> Option<ExitStatus> {
+        let waited = tokio::time::timeout(patience, self.child.as_mut()?.wait()).await;
+        let status = waited.ok()?.ok()?;
+        self.child = None;
+        Some(status)
+    }
+
     /// Lets it go on.
     pub fn wake(&mut self) {
         self.still = false;
@@ -216,46 +175,63 @@ impl Instance {
     }
 }
 
+/// What a world is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape {
+    /// Which database.
+    pub on: On,
+    /// How many brokers: 1 or 3.
+    pub brokers: usize,
+    /// Whether PostgreSQL has a synchronous standby.
+    pub standby: bool,
+}
+
 /// Everything of one run.
 pub struct World {
     /// Which database.
     pub on: On,
-    /// The broker.
-    pub broker: Broker,
+    /// The brokers.
+    pub brokers: Brokers,
     /// PostgreSQL, where it is used.
     pub cluster: Option<Cluster>,
+    /// What it fails over to, where that is wanted.
+    pub standby: Option<Cluster>,
     /// The instances.
     pub instances: Vec<Instance>,
+    /// What was restarted in turn.
+    pub rolls: Rolls,
     /// The log, read without a proxy.
     pub log: Log,
     /// Where it is.
     pub place: Place,
     /// A key that may do everything.
     pub key: String,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl World {
     /// Starts all of it and waits until it answers.
-    pub async fn start(on: On, program: Option<PathBuf>, mistake: Option<Mistake>) -> Self {
+    pub async fn start(shape: Shape, program: Option<PathBuf>, mistake: Option<Mistake>) -> Self {
+        let on = shape.on;
         let Guard::Program(built) = guard_program() else {
             panic!("there is no program to check: run `cargo build` first");
         };
         let program = program.unwrap_or(built);
         let folder = tempfile::tempdir().unwrap();
-        let broker = Broker::start(folder.path().join("nats")).await;
-        let (cluster, url) = match on {
-            On::Sqlite => (None, None),
-            On::Postgres => {
-                let cluster = cluster().await;
-                let url = cluster.url("sapa");
-                (Some(cluster), Some(url))
+        let brokers = Brokers::start(folder.path().join("nats"), shape.brokers).await;
+        let (mut cluster, mut second) = (None, None);
+        if on == On::Postgres {
+            let first = self::cluster(shape.standby).await;
+            if shape.standby {
+                second = Some(standby::of(&first).await);
             }
-        };
+            cluster = Some(first);
+        }
+        let url = cluster.as_ref().map(|it| it.url("sapa"));
         let mut instances = Vec::new();
         for n in 0..if on == On::Sqlite { 1 } else { 2 } {
             let folder = folder.path().join(format!("instance-{n}"));
-            let mut instance = instance(&program, folder, &broker, url.as_deref()).await;
+            let mut instance = instance(&program, folder, &brokers, url.as_deref()).await;
             let planted = mistake.map(|it| ("SAPA_MUTANT".to_owned(), it.number().to_owned()));
             instance.settings.extend(planted);
             instances.push(instance);
@@ -271,13 +247,36 @@ impl World {
         };
         let log = Log::open(&place, 2, Uuid::from_u128(1)).await.unwrap();
         let key = instances.iter().find_map(Instance::key).expect("the first start writes a key");
-        Self { on, broker, cluster, instances, log, place, key, _folder: folder }
+        Self {
+            on,
+            brokers,
+            cluster,
+            standby: second,
+            instances,
+            rolls: Rolls::default(),
+            log,
+            place,
+            key,
+            folder,
+        }
+    }
+
+    /// What all instances and brokers said, by name.
+    pub fn said(&self) -> Vec<(String, String)> {
+        let instances = (0..self.instances.len()).map(|n| format!("instance-{n}/said.log"));
+        let brokers = (0..self.brokers.count()).map(|n| format!("nats/{n}/nats/nats-server.log"));
+        let read = |name: String| {
+            let bytes = std::fs::read(self.folder.path().join(&name)).unwrap_or_default();
+            (name.replace('/', "-"), String::from_utf8_lossy(&bytes).into_owned())
+        };
+        instances.chain(brokers).map(read).collect()
     }
 }
 
-async fn cluster() -> Cluster {
-    let options =
-        ClusterOptions { fsync: true, tcp: true, guard: guard_program(), ..Default::default() };
+async fn cluster(with_standby: bool) -> Cluster {
+    let settings = if with_standby { standby::settings() } else { Vec::new() };
+    let guard = guard_program();
+    let options = ClusterOptions { fsync: true, tcp: true, guard, settings, ..Default::default() };
     let programs = sapa::servers::postgres::locate(true).unwrap_or_else(|error| panic!("{error}"));
     let cluster = Cluster::start(programs, options).await.unwrap();
     cluster.create_database("sapa").await.unwrap();
@@ -287,16 +286,21 @@ async fn cluster() -> Cluster {
 async fn instance(
     program: &std::path::Path,
     folder: PathBuf,
-    broker: &Broker,
+    brokers: &Brokers,
     url: Option<&str>,
 ) -> Instance {
-    let nats = Proxy::start(local(broker.port)).await.unwrap();
+    let mut nats = Vec::new();
+    for port in brokers.ports() {
+        nats.push(Proxy::start(local(port)).await.unwrap());
+    }
+    let doors: Vec<u16> = nats.iter().map(|it| it.port).collect();
     let http = free_port();
     let mut settings = vec![
         ("SAPA_DATA_DIR".to_owned(), folder.join("data").to_string_lossy().into_owned()),
         ("SAPA_HTTP__ADDR".to_owned(), format!("127.0.0.1:{http}")),
         ("SAPA_LOG__FORMAT".to_owned(), "text".to_owned()),
-        ("SAPA_NATS__URL".to_owned(), format!("nats://127.0.0.1:{}", nats.port)),
+        ("SAPA_NATS__URL".to_owned(), urls(&doors)),
+        ("SAPA_NATS__REPLICAS".to_owned(), brokers.count().to_string()),
         // What a killed instance had in its hands comes back after two seconds instead of ten.
         ("SAPA_NATS__ACK_WAIT".to_owned(), "2s".to_owned()),
     ];
@@ -322,7 +326,7 @@ async fn instance(
 }
 
 /// `postgres://user@host:port/name` with a place for the port, and the port.
-fn split(url: &str) -> (String, u16) {
+pub fn split(url: &str) -> (String, u16) {
     let (before, after) = url.rsplit_once(':').expect("an address with a port");
     let (port, name) = after.split_once('/').expect("an address with a database");
     (format!("{before}:{{}}/{name}"), port.parse().expect("a port is a number"))
@@ -332,8 +336,7 @@ async fn ready(port: u16) {
     let client = crate::load::http_client();
     let began = tokio::time::Instant::now();
     loop {
-        let asked = client.get(format!("http://127.0.0.1:{port}/readyz")).send().await;
-        if asked.is_ok_and(|it| it.status().is_success()) {
+        if is_ready(&client, port).await {
             return;
         }
         assert!(began.elapsed() < Duration::from_mins(1), "it does not become ready");
@@ -341,12 +344,19 @@ async fn ready(port: u16) {
     }
 }
 
-fn local(port: u16) -> SocketAddr {
+/// Whether an instance says that it is ready.
+pub async fn is_ready(client: &reqwest::Client, port: u16) -> bool {
+    let asked = client.get(format!("http://127.0.0.1:{port}/readyz")).send().await;
+    asked.is_ok_and(|it| it.status().is_success())
+}
+
+/// A port of this machine.
+pub fn local(port: u16) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], port))
 }
 
 /// A folder with all that is in it.
-fn copy(from: &std::path::Path, to: &std::path::Path) -> std::io::Result<()> {
+pub fn copy(from: &std::path::Path, to: &std::path::Path) -> std::io::Result<()> {
     std::fs::create_dir_all(to)?;
     for entry in std::fs::read_dir(from)? {
         let entry = entry?;
@@ -361,6 +371,6 @@ fn copy(from: &std::path::Path, to: &std::path::Path) -> std::io::Result<()> {
 }
 
 /// A port that nobody listens on now.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }

@@ -24,6 +24,7 @@ mod program;
 mod projection_management;
 mod projections;
 mod simulation;
+mod standby;
 mod survival;
 mod survival_checks;
 mod survival_load;

@@ -15,6 +15,10 @@ pub struct Counters {
     pub published: AtomicU64,
     /// Times the broker was found with a shorter stream than we had seen, or another one.
     pub broker_rollbacks: AtomicU64,
+    /// Times the log was found without an event that had gone out.
+    pub log_rollbacks: AtomicU64,
+    /// The position of that event while this relay stands still because of it; 0: it does not.
+    pub rolled_back_at: AtomicI64,
 }
 
 impl Counters {

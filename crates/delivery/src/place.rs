@@ -4,16 +4,37 @@
 //! Promises that the fence is always the last sequence this relay has seen with its own eyes: one
 //! that was asleep cannot know the sequences of whoever took over.
 
+use events::envelope::Recorded;
 use events::id::EventRef;
+use jiff::Timestamp;
 use store::checkpoint::Checkpoint;
 
 use crate::resume::{Because, Found, Resume, Seen, Start, decide};
+
+/// What stands at a position of one history of the log. Reactions name their events by what they
+/// decide, so after a loss the same name may come to stand there again; not at the same microsecond.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Which event.
+    pub event: EventRef,
+    /// When it was recorded.
+    pub recorded_at: Timestamp,
+}
+
+impl Mark {
+    /// That of a fact.
+    #[must_use]
+    pub fn of(it: &Recorded) -> Self {
+        Self { event: it.reference(), recorded_at: it.recorded_at }
+    }
+}
 
 /// The place of a relay that runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     checkpoint: Checkpoint,
     position: i64,
+    mark: Option<Mark>,
     seen: Seen,
     fence: u64,
 }
@@ -51,11 +72,23 @@ impl Look {
     #[must_use]
     pub fn after(self, position: i64) -> Place {
         let Self { checkpoint, found, resume } = self;
-        Place { checkpoint, position, seen: found.stream, fence: resume.fence }
+        Place { checkpoint, position, mark: None, seen: found.stream, fence: resume.fence }
     }
 }
 
 impl Place {
+    /// The same place, with what the log holds there.
+    #[must_use]
+    pub fn standing_on(self, mark: Option<Mark>) -> Self {
+        Self { mark, ..self }
+    }
+
+    /// What the log holds at that position, where it is known: another one there later is another log.
+    #[must_use]
+    pub fn mark(&self) -> Option<&Mark> {
+        self.mark.as_ref()
+    }
+
     /// The last position that was published.
     #[must_use]
     pub fn position(&self) -> i64 {
@@ -95,8 +128,6 @@ impl Place {
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-
     use super::*;
     use crate::resume::Last;
 
@@ -112,7 +143,10 @@ mod tests {
         assert_eq!(*place.checkpoint(), stored);
 
         let event = EventRef { source: "/pms".parse().unwrap(), id: "e-9".parse().unwrap() };
+        let mark = Mark { event: event.clone(), recorded_at: Timestamp::UNIX_EPOCH };
         let to = place.published(9, event.clone(), 10);
+        place = place.standing_on(Some(mark.clone()));
+        assert_eq!(place.mark(), Some(&mark));
         assert_eq!((place.position(), place.fence()), (9, 10));
         assert_eq!((to.position, to.epoch, to.event.clone()), (9, 3, Some(event)));
         let detail = to.detail.as_deref().and_then(Seen::from_detail).unwrap();

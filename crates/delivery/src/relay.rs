@@ -2,18 +2,19 @@
 //!
 //! Promises one message per position, in the order of the log, at least once; a relay that was
 //! asleep while another took over stores nothing (the fence). Runs only under a lease's epoch, and
-//! stops when its checkpoint belongs to a newer one. Refuses to go on when the stream is ahead of the
-//! log: the log was rolled back, and a person has to decide.
+//! stops when its checkpoint belongs to a newer one. Refuses to go on when the stream holds an event
+//! that the log does not have there: the log has lost its end, and a person has to decide.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
 use async_nats::jetstream::stream::LastRawMessageErrorKind;
 use events::cloudevents;
 use events::envelope::Recorded;
-use events::id::{Stream, Tenant};
+use events::id::{EventRef, Stream, Tenant};
 use events::kind::Kind;
 use events::mint::Ids;
 use events::planted::{Mistake, planted};
@@ -27,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::batch::{self, Outgoing, POSITION, PublishError};
 use crate::counters::Counters;
-use crate::place::{Look, Place};
+use crate::place::{Look, Mark, Place};
 use crate::resume::{Because, Found, Last, Seen, Start};
 use crate::stream::STREAM;
 
@@ -70,7 +71,8 @@ pub enum Ended {
     Asked,
     /// Another instance has taken over under a newer epoch.
     Fenced,
-    /// The stream holds a position that the log does not have (F60). `sapa recover` is for that.
+    /// The stream holds an event that the log does not have at its position (F36, F60). The number of
+    /// that position stays in [`Counters::rolled_back_at`] until somebody says that it is dealt with.
     LogRolledBack,
 }
 
@@ -85,7 +87,7 @@ enum Trouble {
     Look(String),
     #[error("the place cannot be stored: {0}")]
     Store(#[from] MoveError),
-    #[error("the stream is ahead of the log, at {0}")]
+    #[error("the log does not hold at {0} what went out")]
     LogRolledBack(i64),
 }
 
@@ -106,9 +108,11 @@ impl Relay {
             match trouble {
                 Trouble::Store(MoveError::Fenced { .. }) => return Ended::Fenced,
                 Trouble::LogRolledBack(position) => {
+                    Counters::count(&self.counters.log_rollbacks, 1);
+                    self.counters.rolled_back_at.store(position, Ordering::Relaxed);
                     tracing::error!(
                         position,
-                        "log_rollback: SAPA_OUT is ahead of the log; run `sapa recover`"
+                        "log_rollback: the log does not hold what went out at this position, and nothing more goes out. Restore the log; or, if what it lost is lost, delete the stream SAPA_OUT and run `sapa setup`, which publishes all that it keeps again. Then start Sapa again"
                     );
                     return Ended::LogRolledBack;
                 }
@@ -136,7 +140,7 @@ impl Relay {
             // Somebody claimed it between these two lines.
             return Err(MoveError::Fenced { name: CHECKPOINT.to_owned() }.into());
         }
-        let found = self.look().await?;
+        let (found, shown) = self.look().await?;
         let look = Look::new(checkpoint, found);
         if matches!(look.because(), Because::RolledBack | Because::MadeAnew) {
             Counters::count(&self.counters.broker_rollbacks, 1);
@@ -146,32 +150,69 @@ impl Relay {
             Start::After(it) => it,
             Start::OldestKept => self.before_oldest_kept().await?,
         };
+        // A log that has lost its end may have grown past it again, so the number alone proves nothing.
+        if let (Some(last), Some(mark)) = (found.last, shown)
+            && self.mark_at(last.position).await? != Some(mark)
+        {
+            return Err(Trouble::LogRolledBack(last.position));
+        }
         let head = self.log.head().await?;
-        if head < position {
+        let skipped = i64::from(planted(Mistake::ResumeTooFar) && position < head);
+        let position = position + skipped;
+        let mark = self.mark_at(position).await?;
+        if 0 < position && mark.is_none() {
             return Err(Trouble::LogRolledBack(position));
         }
         self.counters.at(position, head);
-        let skipped = i64::from(planted(Mistake::ResumeTooFar) && position < head);
-        Ok(look.after(position + skipped))
+        Ok(look.after(position).standing_on(mark))
     }
 
-    /// The stream as it stands.
-    async fn look(&self) -> Result<Found, Trouble> {
+    /// What the log holds at a position; nothing beyond its head.
+    async fn mark_at(&self, position: i64) -> Result<Option<Mark>, Trouble> {
+        if position <= 0 {
+            return Ok(None);
+        }
+        Ok(self.log.read_after(position - 1, 1).await?.first().map(Mark::of))
+    }
+
+    /// The facts after a position, from a log that still holds the event that went out there. Read in
+    /// one query: a database that fails over to a standby without the last commits shows at once.
+    async fn page(
+        &self,
+        position: i64,
+        mark: Option<&Mark>,
+        limit: usize,
+    ) -> Result<Vec<Recorded>, Trouble> {
+        if position <= 0 {
+            return Ok(self.log.read_after(0, limit).await?);
+        }
+        let mut page = self.log.read_after(position - 1, limit + 1).await?.into_iter();
+        match page.next() {
+            Some(it) if Some(&Mark::of(&it)) == mark => Ok(page.collect()),
+            _ => Err(Trouble::LogRolledBack(position)),
+        }
+    }
+
+    /// The stream as it stands, and what its last message is.
+    async fn look(&self) -> Result<(Found, Option<Mark>), Trouble> {
         let look = |error: &dyn std::fmt::Display| Trouble::Look(error.to_string());
         let stream = self.context.get_stream(STREAM).await.map_err(|it| look(&it))?;
         let info = stream.cached_info();
         let created = Timestamp::from_nanosecond(info.created.unix_timestamp_nanos())
             .map_err(|it| look(&it))?;
+        let mut mark = None;
         let last = match stream.get_last_raw_message_by_subject(subject::ALL).await {
             Ok(it) => {
                 let position = it.headers.get(POSITION).and_then(|it| it.as_str().parse().ok());
                 let position = position.ok_or_else(|| look(&"its last message has no position"))?;
+                mark = mark_in(&it.payload);
                 Some(Last { sequence: it.sequence, position })
             }
             Err(error) if error.kind() == LastRawMessageErrorKind::NoMessageFound => None,
             Err(error) => return Err(look(&error)),
         };
-        Ok(Found { stream: Seen { created, last_sequence: info.state.last_sequence }, last })
+        let stream = Seen { created, last_sequence: info.state.last_sequence };
+        Ok((Found { stream, last }, mark))
     }
 
     /// The position before the first one that the stream would still keep: `recorded_at` never
@@ -203,7 +244,7 @@ impl Relay {
             // Listen first: an append that lands while we read must not be slept through.
             let rung = self.bell.listen();
             if page.is_empty() {
-                page = self.log.read_after(place.position(), limit).await?;
+                page = self.page(place.position(), place.mark(), limit).await?;
             }
             let Some(last) = page.last() else {
                 self.counters.at(place.position(), place.position());
@@ -214,15 +255,16 @@ impl Relay {
                 }
                 continue;
             };
-            let (position, event) = (last.position, last.reference());
+            let (position, event, mark) = (last.position, last.reference(), Mark::of(last));
             let messages = self.messages(&page, kinds).await?;
             let batch = self.ids.new_id();
             let client = self.context.client();
             let (published, next) = tokio::join!(
                 batch::publish(&client, &messages, place.fence(), batch),
-                self.log.read_after(position, limit),
+                self.page(position, Some(&mark), limit),
             );
             let to = place.published(position, event, published?);
+            *place = place.clone().standing_on(Some(mark));
             Counters::count(&self.counters.published, messages.len());
             self.counters.at(position, self.bell.position());
             self.store(place, to).await?;
@@ -290,6 +332,14 @@ impl AlertKinds {
         self.0.insert(key, kind.clone());
         Ok(kind)
     }
+}
+
+/// What a message is; nothing if it does not say.
+fn mark_in(body: &[u8]) -> Option<Mark> {
+    let body: Value = serde_json::from_slice(body).ok()?;
+    let text = |name: &str| body.get(name)?.as_str();
+    let event = EventRef { source: text("source")?.parse().ok()?, id: text("id")?.parse().ok()? };
+    Some(Mark { event, recorded_at: text("recordedat")?.parse().ok()? })
 }
 
 fn kind_in(data: &str) -> Option<String> {

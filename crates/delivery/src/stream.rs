@@ -78,6 +78,8 @@ pub enum StreamError {
 /// The wanted configuration, in the server's field names.
 #[must_use]
 pub fn wanted_stream(it: &Limits) -> Value {
+    // Several copies are not compressed: `ingest::stream` tells what nats-server does to them otherwise.
+    let compression = if 1 < it.replicas { "none" } else { "s2" };
     json!({
         "name": STREAM,
         "description": "Sapa recorded facts and alerts in log order; a copy of the log",
@@ -85,7 +87,7 @@ pub fn wanted_stream(it: &Limits) -> Value {
         "retention": "limits", "storage": "file", "num_replicas": it.replicas, "discard": "old",
         "max_age": u64::try_from(it.max_age.as_nanos()).unwrap_or(u64::MAX),
         "max_bytes": it.out_max_bytes, "max_msg_size": 131_072,
-        "duplicate_window": 120_000_000_000_u64, "compression": "s2",
+        "duplicate_window": 120_000_000_000_u64, "compression": compression,
         "deny_delete": true, "deny_purge": false, "allow_rollup_hdrs": false,
         "allow_atomic": true, "allow_direct": false, "metadata": { "sapa.config": "1" },
     })

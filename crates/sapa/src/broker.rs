@@ -1,5 +1,6 @@
 //! Connections to NATS: signed in as configured, named, with bounded waits. Each role has a
-//! connection of its own. A server of a version that Sapa was not tested on is refused.
+//! connection of its own, to whichever server of a cluster is there. A server of a version that Sapa
+//! was not tested on is refused.
 
 use std::time::Duration;
 
@@ -19,7 +20,8 @@ const REQUEST_PATIENCE: Duration = Duration::from_secs(10);
 /// Connects for one role: `ingest`, `relay`, `api`, `setup` or none of them.
 ///
 /// `token` is that of a managed server. With `patient` the connection is made in the background
-/// and this returns before it stands.
+/// and this returns before it stands. `url` may name several servers of one cluster, separated by
+/// commas: any of them will do, and when it goes away another one is taken.
 pub async fn connect(
     nats: &Nats,
     role: &str,
@@ -55,7 +57,7 @@ pub async fn connect(
         options = options.add_root_certificates(path.clone()).require_tls(true);
     }
     crate::client::install_cryptography();
-    options.connect(url).await.map_err(|error| {
+    options.connect(servers(url)).await.map_err(|error| {
         Failure::new(
             Exit::Unavailable,
             format!("cannot connect to NATS at {}: {error}", shown(url)),
@@ -92,13 +94,34 @@ pub async fn of_command_line(session: &Session) -> Result<Client, Failure> {
     connect(nats, "command line", &url, token.as_deref().map(str::trim), false).await
 }
 
-/// A URL without its password.
-fn shown(url: &str) -> String {
+/// The servers that a setting names.
+fn servers(urls: &str) -> Vec<&str> {
+    urls.split(',').map(str::trim).filter(|it| !it.is_empty()).collect()
+}
+
+/// URLs without their passwords.
+fn shown(urls: &str) -> String {
+    servers(urls).into_iter().map(without_password).collect::<Vec<_>>().join(",")
+}
+
+fn without_password(url: &str) -> String {
     match (url.find("://"), url.rfind('@')) {
         (Some(scheme), Some(at)) if scheme < at => {
             let (head, tail) = (url.get(..scheme), url.get(at..));
             format!("{}://***{}", head.unwrap_or_default(), tail.unwrap_or_default())
         }
         _ => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_setting_may_name_several_servers_and_none_of_their_passwords_is_shown() {
+        let urls = "nats://ann:s3cret@one:4222, nats://two:4222,";
+        assert_eq!(servers(urls), ["nats://ann:s3cret@one:4222", "nats://two:4222"]);
+        assert_eq!(shown(urls), "nats://***@one:4222,nats://two:4222");
     }
 }

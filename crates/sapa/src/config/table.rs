@@ -79,7 +79,7 @@ pub const KEYS: &[Key] = &[
         "auto",
         "external when a URL is known, otherwise managed; off: no NATS",
     ),
-    key("nats.url", Text, "", "the server, such as nats://host:4222"),
+    key("nats.url", Text, "", "the server, such as nats://host:4222; several with commas"),
     later("nats.context", Text, "", "a context of the nats command line"),
     key("nats.creds", Path, "", "a file of credentials, for all connections"),
     key("nats.nkey", Path, "", "a file with the seed of an nkey"),

@@ -3,6 +3,7 @@
 //! asked to stop.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use async_nats::jetstream;
 use delivery::relay;
@@ -92,6 +93,7 @@ impl Plan {
         });
         if let Some(pipes) = &self.pipes {
             let relay = self.relay(pipes);
+            let counters = Arc::clone(&self.told.relay);
             tasks.start(Task::Relay, |stop| async move {
                 match relay.run(epoch, stop.clone()).await {
                     relay::Ended::Asked => Ok(()),
@@ -99,9 +101,11 @@ impl Plan {
                         fenced(relay::CHECKPOINT, &over, &stop).await;
                         Ok(())
                     }
-                    // Recording goes on; what leaves waits for a person.
+                    // Recording goes on; what leaves waits for a person, whom `/readyz` tells. The next
+                    // term, here or elsewhere, looks again.
                     relay::Ended::LogRolledBack => {
                         stop.cancelled().await;
+                        counters.rolled_back_at.store(0, Ordering::Relaxed);
                         Ok(())
                     }
                 }

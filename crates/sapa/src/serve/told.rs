@@ -79,6 +79,20 @@ impl Told {
             None => Check::new("ingest", State::Ok, "ok"),
         }
     }
+
+    fn relay(&self) -> Check {
+        match self.relay.rolled_back_at.load(Ordering::Relaxed) {
+            0 => {
+                let lag = self.relay.lag.load(Ordering::Relaxed);
+                Check::new("relay", State::Ok, format!("lag {lag}"))
+            }
+            position => Check::new(
+                "relay",
+                State::Failed,
+                format!("log_rollback: the log does not hold what went out at {position}"),
+            ),
+        }
+    }
 }
 
 fn is_up(client: &Client) -> bool {
@@ -90,8 +104,7 @@ impl Surroundings for Told {
         let mut checks = vec![self.nats()];
         if self.connections.get().is_some() {
             checks.push(self.ingest());
-            let lag = self.relay.lag.load(Ordering::Relaxed);
-            checks.push(Check::new("relay", State::Ok, format!("lag {lag}")));
+            checks.push(self.relay());
         }
         let epoch = self.epoch();
         let role =
@@ -118,6 +131,7 @@ impl Surroundings for Told {
             number("sapa_relay_position", position(&relay.position)).with("sink", "nats"),
             number("sapa_relay_lag_events", position(&relay.lag)).with("sink", "nats"),
             number("sapa_relay_fenced_total", load(&relay.fenced)).with("sink", "nats"),
+            number("sapa_log_rollbacks_total", load(&relay.log_rollbacks)),
             number("sapa_lease_held", u64::from(self.epoch() != 0)).with("role", "leader"),
         ];
         for (role, client) in self.connections.get().iter().flat_map(|it| &it.clients) {

@@ -4,6 +4,7 @@
 //! It promises that `start` and `restart` return only when the server takes connections.
 
 mod find;
+mod standby;
 
 use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener};
