@@ -45,7 +45,13 @@ pub async fn open(config: &Config, broker: &Broker) -> Result<Pipes, Failure> {
     let (url, token) = (broker.url.as_str(), broker.token.as_deref());
     let asked = connect(&config.nats, "ingest", url, token, false);
     match tokio::time::timeout(START_PATIENCE, asked).await {
-        Ok(Ok(client)) => fit(config, broker, &client).await?,
+        Ok(Ok(client)) => match fit(config, broker, &client).await {
+            // A cluster without a majority takes connections and answers nothing else.
+            Err(failure) if !broker.is_ours() && failure.exit == Exit::Unavailable => {
+                tracing::warn!(error = %failure.what, "nats does not answer; recording goes on over HTTP");
+            }
+            fits => fits?,
+        },
         Ok(Err(failure)) if broker.is_ours() || failure.exit != Exit::Unavailable => {
             return Err(failure);
         }
