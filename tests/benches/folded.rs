@@ -24,7 +24,7 @@ const EVENTS: u64 = 1_000_000;
 /// Customers they are about.
 const CUSTOMERS: u64 = 100_000;
 /// Seconds between two events of the history.
-const STEP_SECONDS: u64 = 30;
+pub const STEP_SECONDS: u64 = 30;
 /// Events handed in at once.
 const BATCH: u64 = 512;
 
@@ -38,6 +38,9 @@ pub enum On {
 }
 
 impl On {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Sqlite, Self::Postgres];
+
     /// Its name.
     pub const fn name(self) -> &'static str {
         match self {
@@ -57,7 +60,7 @@ impl On {
 
 /// P7 and P9.
 pub async fn measure(ground: &Ground, report: &mut Report) {
-    for on in [On::Sqlite, On::Postgres] {
+    for on in On::ALL {
         let (events, customers) = (ground.amount(EVENTS), ground.amount(CUSTOMERS));
         let log = on.open(ground).await;
         fill(&log, 0, events, customers).await;
@@ -84,23 +87,29 @@ pub async fn measure(ground: &Ground, report: &mut Report) {
 
 /// Appends so many events of the mixed history, from event `from` on.
 pub async fn fill(log: &OpenLog, from: u64, count: u64, customers: u64) -> f64 {
+    fill_every(log, from, count, customers, STEP_SECONDS).await
+}
+
+/// The same with so many seconds between two events; events a second.
+pub async fn fill_every(log: &OpenLog, from: u64, count: u64, customers: u64, seconds: u64) -> f64 {
     let now = SystemClock.now();
     let began = Instant::now();
-    let mut waiting = tokio::task::spawn_blocking(move || batch(from, customers, now, count));
+    let make = move |n, left| move || batch(n, customers, seconds, now, left);
+    let mut waiting = tokio::task::spawn_blocking(make(from, count));
     let mut n = from;
     while n < from + count {
         let events = waiting.await.unwrap();
         n += BATCH;
         let left = (from + count).saturating_sub(n);
         // The next batch is made while this one is committed.
-        waiting = tokio::task::spawn_blocking(move || batch(n, customers, now, left));
+        waiting = tokio::task::spawn_blocking(make(n, left));
         log.appender.append(events).await.unwrap();
     }
     rate(count, began.elapsed())
 }
 
-fn batch(from: u64, customers: u64, now: Timestamp, left: u64) -> Vec<Incoming> {
-    let at = |n: u64| load::seconds_on(n * STEP_SECONDS);
+fn batch(from: u64, customers: u64, seconds: u64, now: Timestamp, left: u64) -> Vec<Incoming> {
+    let at = |n: u64| load::seconds_on(n * seconds);
     (from..from + BATCH.min(left))
         .map(|n| load::incoming(&load::mixed(n, customers, at(n).min(now)), now))
         .collect()
@@ -120,7 +129,8 @@ async fn fold(log: &OpenLog) -> (f64, f64, Runner) {
     (folded, memory_mb(std::process::id(), "VmHWM"), runner)
 }
 
-async fn views(log: &OpenLog) -> Views {
+/// The read models beside a log.
+pub async fn views(log: &OpenLog) -> Views {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     Views::open(log.place.clone(), log.log.clone(), clock, 8).await.unwrap()
 }
@@ -129,36 +139,52 @@ async fn views(log: &OpenLog) -> Views {
 /// models show what it decided.
 async fn tick(log: &OpenLog, runner: &mut Runner, on: On, customers: u64, report: &mut Report) {
     let views = views(log).await;
-    let keys: reactions::Keys = Arc::new(|_: &Tenant| Some(b"key".to_vec()));
-    let reactor = Reactor::new(views.clone(), log.appender.clone(), keys);
-    let mut snapshot = views.snapshot().await.unwrap();
-    let due: Vec<(SqlTime,)> = on_tx!(&mut snapshot.tx, conn => {
-        sqlx::query_as("SELECT act_at FROM agenda ORDER BY act_at LIMIT 1000")
-            .fetch_all(conn)
-            .await
-            .unwrap()
-    });
-    drop(snapshot);
+    let reactor = reactor(log, &views);
+    let due = soonest(&views, 1_000).await;
     let (Some(first), Some(last)) = (due.first(), due.last()) else {
         panic!("nothing is ever due")
     };
-    let before = first.0.0 - jiff::SignedDuration::from_secs(1);
-    let mut none = Vec::new();
-    for _ in 0..50 {
-        let began = Instant::now();
-        let ticked = reactor.tick(before).await.unwrap();
-        none.push(millis(began));
-        assert!(ticked.appended == 0 && !ticked.behind, "something was due: {ticked:?}");
-    }
+    let before = first.0 - jiff::SignedDuration::from_secs(1);
+    let none = nothing_due(&reactor, before).await;
     let what = format!("tick, nothing due, {customers} customers, {}", on.name());
     report.add(Line::plain("P9", what, &[median(&none)], "ms").goal(Goal::AtMost(5.0)));
     let began = Instant::now();
     let ticked = tokio::select! {
-        ticked = reactor.tick(last.0.0) => ticked.unwrap(),
+        ticked = reactor.tick(last.0) => ticked.unwrap(),
         () = keep_folding(runner) => unreachable!("it folds for ever"),
     };
     let what = format!("tick, {} due, {customers} customers, {}", ticked.appended, on.name());
     report.add(Line::plain("P9", what, &[millis(began)], "ms").goal(Goal::AtMost(1_000.0)));
+}
+
+/// A reactor over these read models.
+pub fn reactor(log: &OpenLog, views: &Views) -> Reactor {
+    let keys: reactions::Keys = Arc::new(|_: &Tenant| Some(b"key".to_vec()));
+    Reactor::new(views.clone(), log.appender.clone(), keys)
+}
+
+/// When so many customers are due, the soonest first.
+pub async fn soonest(views: &Views, many: i64) -> Vec<SqlTime> {
+    let mut snapshot = views.snapshot().await.unwrap();
+    on_tx!(&mut snapshot.tx, conn => {
+        sqlx::query_scalar("SELECT act_at FROM agenda ORDER BY act_at LIMIT $1")
+            .bind(many)
+            .fetch_all(conn)
+            .await
+            .unwrap()
+    })
+}
+
+/// Milliseconds of fifty ticks before anything is due.
+pub async fn nothing_due(reactor: &Reactor, before: Timestamp) -> Vec<f64> {
+    let mut took = Vec::new();
+    for _ in 0..50 {
+        let began = Instant::now();
+        let ticked = reactor.tick(before).await.unwrap();
+        took.push(millis(began));
+        assert!(ticked.appended == 0 && !ticked.behind, "something was due: {ticked:?}");
+    }
+    took
 }
 
 /// Folds what is appended, as the program does meanwhile.

@@ -1,15 +1,19 @@
 //! How fast Sapa is, beside the raw limit of the same machine in the same run.
 //!
 //! `cargo bench -p tests` measures everything; `-- append drain` some of it; `--quick` a tenth of
-//! the work in one round. It prints a table and writes JSON beside the build. Nothing is asserted.
+//! the work in one round. `-- growth --events 10000000 --on sqlite` lets a log grow (a million events
+//! on both databases unless told otherwise) and draws it; that takes minutes to hours, so it is
+//! measured only when it is named. It prints a table and writes JSON beside the build. Nothing is asserted.
 
 mod append;
 mod drain;
 mod faces;
 mod folded;
 mod ground;
+mod growth;
 mod load;
 mod peers;
+mod picture;
 mod program;
 mod report;
 mod serving;
@@ -18,6 +22,7 @@ mod torture;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use folded::On;
 use ground::Ground;
 use report::Report;
 
@@ -25,15 +30,20 @@ use report::Report;
 const MEASURES: [&str; 9] =
     ["append", "http", "visible", "timelines", "drain", "folded", "program", "torture", "peers"];
 
+/// What is measured only when it is named, because it takes long.
+const GROWTH: &str = "growth";
+
 struct Wanted {
     measures: Vec<String>,
     quick: bool,
     json: PathBuf,
+    growth: growth::Wanted,
 }
 
 fn wanted() -> Result<Wanted, String> {
     let json = target().join("measures.json");
-    let mut wanted = Wanted { measures: Vec::new(), quick: false, json };
+    let growth = growth::Wanted::beside(&json);
+    let mut wanted = Wanted { measures: Vec::new(), quick: false, json, growth };
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
@@ -42,11 +52,19 @@ fn wanted() -> Result<Wanted, String> {
             "--quick" => wanted.quick = true,
             "--json" => {
                 wanted.json = arguments.next().ok_or("--json takes the name of a file")?.into();
+                wanted.growth.folder = wanted.json.parent().unwrap_or(Path::new(".")).to_owned();
             }
-            name if MEASURES.contains(&name) => wanted.measures.push(name.to_owned()),
+            "--events" => wanted.growth.events = many(arguments.next())?,
+            "--on" => wanted.growth.on = databases(arguments.next())?,
+            name if name == GROWTH || MEASURES.contains(&name) => {
+                wanted.measures.push(name.to_owned())
+            }
             other => {
                 let all = MEASURES.join(", ");
-                return Err(format!("unknown: {other}. There are {all}, --quick and --json FILE."));
+                return Err(format!(
+                    "unknown: {other}. There are {all} and {GROWTH}, --quick, --json FILE, and for \
+                     {GROWTH} --events NUMBER and --on sqlite,postgres."
+                ));
             }
         }
     }
@@ -54,6 +72,25 @@ fn wanted() -> Result<Wanted, String> {
         wanted.measures = MEASURES.map(str::to_owned).into();
     }
     Ok(wanted)
+}
+
+/// A number of events, for the growing log.
+fn many(word: Option<String>) -> Result<u64, String> {
+    let number = word.and_then(|it| it.replace('_', "").parse().ok());
+    number.filter(|it| (1_000..=100_000_000).contains(it)).ok_or_else(|| {
+        "--events takes a number from 1000 to 100000000, such as 10000000".to_owned()
+    })
+}
+
+/// The databases that a log grows on.
+fn databases(word: Option<String>) -> Result<Vec<On>, String> {
+    let wrong = || "--on takes sqlite, postgres or sqlite,postgres".to_owned();
+    let on = |name: &str| On::ALL.into_iter().find(|it| it.name().to_lowercase().starts_with(name));
+    let words = word.ok_or_else(wrong)?;
+    words
+        .split(',')
+        .map(|name| on(name).filter(|_| ["sqlite", "postgres"].contains(&name)).ok_or_else(wrong))
+        .collect()
 }
 
 /// The folder above the one this program lies in: `release`, or `debug` with `--profile dev`.
@@ -115,6 +152,7 @@ async fn run(wanted: &Wanted) {
             "folded" => folded::measure(&ground, &mut report).await,
             "torture" => torture::measure(&ground, &mut report).await,
             "peers" => peers::measure(&ground, &mut report).await,
+            GROWTH => growth::measure(&ground, &mut report, &wanted.growth).await,
             _ => program::measure(&ground, &mut report).await,
         }
     }
