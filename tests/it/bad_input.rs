@@ -4,6 +4,7 @@
 //! with its bytes. No answer repeats what it was told about a person.
 
 use std::collections::BTreeMap;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Arc;
@@ -20,8 +21,7 @@ use sapa::servers::Guard;
 use sapa::servers::guard::guard_program;
 use serde_json::{Value, json};
 use store::keys;
-use store::quarantine::{self, BYTES_KEPT_MAX};
-use store::tenants;
+use store::quarantine::BYTES_KEPT_MAX;
 
 use crate::support_nats::{main, spawn};
 
@@ -29,10 +29,8 @@ mod around;
 mod doors;
 mod rows;
 
-use doors::{
-    Answer, Doors, LANGUAGES, answered, errors_of, ingest, key, nats_headers, structured, tenant,
-};
-use rows::{By, PLANTED, Row, STRUCTURED, binary, booking};
+use doors::{Answer, Doors, LANGUAGES, answered, errors_of, key, structured};
+use rows::{By, PLANTED, Row, binary, booking};
 
 /// What is wrong with an answer that should be this problem in this language.
 fn faults(answer: &Answer, status: u16, code: &str, language: Language) -> Vec<String> {

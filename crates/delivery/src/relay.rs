@@ -89,6 +89,8 @@ enum Trouble {
     Store(#[from] MoveError),
     #[error("the log does not hold at {0} what went out")]
     LogRolledBack(i64),
+    #[error("the log as it is read here does not hold at {0} what went out")]
+    Suspect(i64),
 }
 
 impl Relay {
@@ -189,7 +191,9 @@ impl Relay {
         let mut page = self.log.read_after(position - 1, limit + 1).await?.into_iter();
         match page.next() {
             Some(it) if Some(&Mark::of(&it)) == mark => Ok(page.collect()),
-            _ => Err(Trouble::LogRolledBack(position)),
+            // A standby that still replays is behind and has lost nothing. To start anew means to write
+            // first, which it refuses.
+            _ => Err(Trouble::Suspect(position)),
         }
     }
 

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
-use async_nats::jetstream::context::RequestError;
+use async_nats::jetstream::context::{RequestError, RequestErrorKind};
 use events::subject::{ALERT_FILTER, OUT_FILTER};
 use serde_json::{Value, json};
 
@@ -75,6 +75,18 @@ pub enum StreamError {
     },
 }
 
+impl StreamError {
+    /// Nobody answers now, as in a cluster without a majority. A server without JetStream, or one that
+    /// says no, will not answer otherwise by itself.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        match self {
+            Self::Unreachable(error) => error.kind() != RequestErrorKind::NoResponders,
+            Self::Refused { code, .. } => *code == TEMPORARILY_UNAVAILABLE,
+        }
+    }
+}
+
 /// The wanted configuration, in the server's field names.
 #[must_use]
 pub fn wanted_stream(it: &Limits) -> Value {
@@ -109,6 +121,8 @@ pub async fn create_or_verify(
     Ok(told)
 }
 
+/// JetStream is there and has no leader now.
+const TEMPORARILY_UNAVAILABLE: u64 = 10_008;
 /// "stream not found".
 const NOT_FOUND: u64 = 10_059;
 

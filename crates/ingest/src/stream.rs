@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
-use async_nats::jetstream::context::RequestError;
+use async_nats::jetstream::context::{RequestError, RequestErrorKind};
 use events::subject::{FROM_FILTER, IN_FILTER};
 use serde_json::{Value, json};
 
@@ -99,6 +99,19 @@ pub enum StreamError {
     /// The name of a consumer is not one the server can address safely.
     #[error("{0:?} is not a name: use 1 to 32 of A-Z a-z 0-9 _ -")]
     Name(String),
+}
+
+impl StreamError {
+    /// Nobody answers now, as in a cluster without a majority. A server without JetStream, or one that
+    /// says no, will not answer otherwise by itself.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        match self {
+            Self::Unreachable(error) => error.kind() != RequestErrorKind::NoResponders,
+            Self::Refused { code, .. } => *code == TEMPORARILY_UNAVAILABLE,
+            Self::Name(_) => false,
+        }
+    }
 }
 
 /// The wanted configuration of `SAPA_IN`, in the server's field names.
@@ -218,6 +231,8 @@ async fn consumer(
 
 /// Fields that the server fills in for a consumer.
 const OWN: [&str; 5] = ["name", "max_waiting", "replay_policy", "num_replicas", "metadata"];
+/// JetStream is there and has no leader now.
+const TEMPORARILY_UNAVAILABLE: u64 = 10_008;
 /// "stream not found", "consumer not found".
 const NOT_FOUND: [u64; 2] = [10_059, 10_014];
 

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use events::envelope::Recorded;
 use events::fact::Fact;
 use events::id::{CustomerId, EventRef, Tenant};
+use events::kind::Kind;
 use sqlx::QueryBuilder;
 use store::error::ReadError;
 use store::sql::ROWS_PER_STATEMENT_MAX;
@@ -252,7 +253,7 @@ impl Runner {
                     continue;
                 }
                 let mut holders: Vec<Holder> = Holder::of(&fact).into_iter().collect();
-                if self.has_addressed {
+                if self.has_addressed && fact.kind == Kind::ImprovementMade {
                     holders.extend(holders_at(tx, tenant, fact.position).await?);
                 }
                 for holder in holders {

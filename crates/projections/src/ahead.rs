@@ -9,8 +9,8 @@
 //! Nobody has to wait for such an event. Beside the dossier as it stands lie its [`Stage`]s: how it
 //! will be from each of those moments on. What is due is computed for each stage within its own
 //! time and kept in the agenda; a tick, and every answer that is read from a dossier, asks
-//! [`Dossier::at`] the moment. Only lists out of rows show a fact that has come true in a silent
-//! log when the next event is recorded.
+//! [`Dossier::at`] the moment. Only what is read from rows (lists, a promise,
+//! an alert) shows a fact that has come true in a silent log when the next event is recorded.
 //!
 //! What has no customer (promises between colleagues, voids as such) is folded as it comes.
 

@@ -9,7 +9,7 @@ use events::id::Tenant;
 use jiff::Timestamp;
 use sqlx::{Postgres, QueryBuilder, Sqlite};
 use store::Tx;
-use store::sql::SqlTime;
+use store::sql::{SqlTime, prepared_chunks};
 
 use crate::dossier::{Dossier, Holder};
 use crate::policies::Rules;
@@ -36,8 +36,8 @@ const TABLES: &[Table] = &[
     promises::table::ANSWERS,
 ];
 
-/// Rows of one statement on SQLite. Four texts for each table stay within its cache of statements.
-const SQLITE_CHUNKS: [usize; 4] = [128, 16, 4, 1];
+/// Rows of one statement on PostgreSQL: long before it is given up for the time it takes.
+const POSTGRES_ROWS_MAX: usize = 4_096;
 
 /// A table of a fold. Its first columns are `holder` and `tenant`.
 pub(crate) struct Table {
@@ -181,7 +181,7 @@ pub(crate) async fn replace(tx: &mut Tx, touched: &[Touched<'_>]) -> Result<(), 
 async fn delete(tx: &mut Tx, table: &str, keys: &[Row]) -> Result<(), sqlx::Error> {
     match tx {
         Tx::Sqlite(tx) => {
-            for chunk in chunks(keys) {
+            for chunk in prepared_chunks(keys) {
                 let mut query = QueryBuilder::<Sqlite>::new("DELETE FROM ");
                 query.push(table).push(" WHERE (holder, tenant) IN (");
                 push_rows(&mut query, chunk);
@@ -189,10 +189,10 @@ async fn delete(tx: &mut Tx, table: &str, keys: &[Row]) -> Result<(), sqlx::Erro
             }
         }
         Tx::Postgres(tx) => {
-            if !keys.is_empty() {
+            for chunk in keys.chunks(POSTGRES_ROWS_MAX) {
                 let mut query = QueryBuilder::<Postgres>::new("DELETE FROM ");
                 query.push(table).push(" AS t USING ");
-                push_arrays(&mut query, keys);
+                push_arrays(&mut query, chunk);
                 query.push(
                     " AS k (holder, tenant) WHERE t.holder = k.holder AND t.tenant = k.tenant",
                 );
@@ -214,7 +214,7 @@ pub(crate) async fn insert(
     let columns = columns.join(", ");
     match tx {
         Tx::Sqlite(tx) => {
-            for chunk in chunks(rows) {
+            for chunk in prepared_chunks(rows) {
                 let mut query = QueryBuilder::<Sqlite>::new("INSERT INTO ");
                 query.push(table).push(format_args!(" ({columns}) "));
                 push_rows(&mut query, chunk);
@@ -222,27 +222,16 @@ pub(crate) async fn insert(
             }
         }
         Tx::Postgres(tx) => {
-            if !rows.is_empty() {
+            for chunk in rows.chunks(POSTGRES_ROWS_MAX) {
                 let mut query = QueryBuilder::<Postgres>::new("INSERT INTO ");
                 query.push(table).push(format_args!(" ({columns}) SELECT {columns} FROM "));
-                push_arrays(&mut query, rows);
+                push_arrays(&mut query, chunk);
                 query.push(format_args!(" AS r ({columns}) ")).push(tail);
                 query.build().execute(&mut **tx).await?;
             }
         }
     }
     Ok(())
-}
-
-/// All rows, the most that one statement takes first.
-fn chunks(rows: &[Row]) -> impl Iterator<Item = &[Row]> {
-    let mut rest = rows;
-    std::iter::from_fn(move || {
-        let size = SQLITE_CHUNKS.into_iter().find(|it| *it <= rest.len())?;
-        let (chunk, after) = rest.split_at(size);
-        rest = after;
-        Some(chunk)
-    })
 }
 
 fn push_rows(query: &mut QueryBuilder<Sqlite>, rows: &[Row]) {

@@ -21,7 +21,7 @@ pub enum RunError {
     Log(#[from] ReadError),
     /// The log is shorter than the read models, or another event stands where they left off.
     #[error(
-        "log rollback: the read models stand at {position}, where the log holds another event. Run `sapa recover`."
+        "log rollback: the read models stand at {position}, where the log holds another event. Restore the log; or, if what it lost is lost, stop Sapa, delete the read models (views.db, or the schema of the views) and start it again: they are made anew."
     )]
     Rollback {
         /// Where the read models stand.

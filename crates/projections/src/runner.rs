@@ -33,6 +33,8 @@ pub use crate::run_error::RunError;
 
 /// Name of the checkpoint of the read models.
 pub const CHECKPOINT: &str = "views";
+/// Customers whose facts are read at once to be folded anew.
+const REFOLDED_MAX: usize = 500;
 /// Events of one page.
 pub const PAGE_EVENTS_MAX: usize = 1_000;
 
@@ -392,20 +394,24 @@ impl Runner {
                 by_tenant.entry(tenant.clone()).or_default().push(customer);
             }
         }
-        for (tenant, customers) in by_tenant {
+        let mut slices: Vec<(&Tenant, &[CustomerId])> = Vec::new();
+        for (tenant, all) in &by_tenant {
+            slices.extend(all.chunks(REFOLDED_MAX).map(|some| (tenant, some)));
+        }
+        for (tenant, customers) in slices {
             let wanted: Vec<&CustomerId> = customers.iter().collect();
-            let mut facts = self.log.read_customers(&tenant, &wanted, end).await?;
-            let improvements = self.improvements(tx, &tenant, &customers, end).await?;
+            let mut facts = self.log.read_customers(tenant, &wanted, end).await?;
+            let improvements = self.improvements(tx, tenant, customers, end).await?;
             facts.extend(improvements.facts().cloned());
             let voided = self.voided(tx, &facts).await?;
-            let policies = self.book.active(&tenant).clone();
+            let policies = self.book.active(tenant).clone();
             let mut own: HashMap<CustomerId, Vec<&Recorded>> = HashMap::new();
             for fact in &facts {
                 if let Some(customer) = &fact.customer {
                     own.entry(customer.clone()).or_default().push(fact);
                 }
             }
-            for customer in &customers {
+            for customer in customers {
                 let key = (tenant.clone(), Holder::customer(customer));
                 let mut own = own.remove(customer).unwrap_or_default();
                 own.extend(improvements.of(customer, &own, &voided));
@@ -458,7 +464,7 @@ impl Runner {
                 Some(Touched { key, dossier, rules: self.book.rules(&key.0), before })
             })
             .collect();
-        timeline::table::upsert(tx, &work.timeline).await?;
+        timeline::table::upsert(tx, work.timeline.values().flatten()).await?;
         upsert_dossiers(tx, &touched).await?;
         rows::replace(tx, &touched).await?;
         Ok(())

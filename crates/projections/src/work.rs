@@ -1,7 +1,7 @@
 //! What one segment of the log changes, in memory: dossiers folded one fact at a time, or from nothing
 //! where a fact came out of order. Pure: nothing here asks the database.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use events::calendar::Calendar;
 use events::envelope::Recorded;
@@ -27,7 +27,8 @@ pub(crate) struct Work {
     pub(crate) touched: BTreeSet<Key>,
     /// To be folded anew.
     pub(crate) dirty: BTreeSet<Key>,
-    pub(crate) timeline: Vec<timeline::fold::Row>,
+    /// Rows of timelines by holder, so that they are written side by side.
+    pub(crate) timeline: BTreeMap<Key, Vec<timeline::fold::Row>>,
 }
 
 impl Work {
@@ -57,7 +58,7 @@ impl Work {
                 false,
                 voided_by.cloned(),
             );
-            self.timeline.push(row);
+            self.timeline.entry(key.clone()).or_default().push(row);
         }
         if voided_by.is_none() {
             dossier.apply(&entry);
@@ -112,9 +113,7 @@ impl Work {
             }
         }
         // The rows of this segment, if any were made before the holder was marked, are in here too.
-        let own = key.1.clone();
-        self.timeline.retain(|it| it.holder != own || it.tenant != key.0);
-        self.timeline.extend(rows);
+        self.timeline.insert(key.clone(), rows);
         let dossier = staged(&facts, dossier, voided, calendar, recorded_until);
         let next = dossier.ahead.first().map(|it| it.from);
         self.dossiers.insert(key.clone(), dossier);

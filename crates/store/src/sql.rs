@@ -20,6 +20,22 @@ pub fn end_of_time() -> Timestamp {
     "9000-01-01T00:00:00Z".parse().expect("a literal instant")
 }
 
+/// Rows of one statement on SQLite. With few sizes a statement has few texts, and each is prepared once:
+/// to compile one of hundreds of rows takes longer than to run it.
+const PREPARED_SIZES: [usize; 4] = [128, 16, 4, 1];
+
+/// All of them in chunks of few sizes, the largest first.
+#[must_use]
+pub fn prepared_chunks<T>(all: &[T]) -> Vec<&[T]> {
+    let (mut chunks, mut rest) = (Vec::new(), all);
+    while let Some(size) = PREPARED_SIZES.into_iter().find(|it| *it <= rest.len()) {
+        let (chunk, after) = rest.split_at(size);
+        chunks.push(chunk);
+        rest = after;
+    }
+    chunks
+}
+
 /// An instant in a column: `TIMESTAMPTZ` on PostgreSQL, fixed-width text on SQLite.
 ///
 /// Text is compared letter by letter, so every instant must have the same number of letters:

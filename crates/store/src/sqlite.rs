@@ -12,7 +12,7 @@ use sqlx::{QueryBuilder, Sqlite, SqliteConnection, SqlitePool};
 
 use crate::db::{Db, Durability, Tx};
 use crate::error::OpenError;
-use crate::sql::{ROWS_PER_STATEMENT_MAX, SqlTime};
+use crate::sql::{SqlTime, prepared_chunks};
 use crate::writer::{Judged, Outcome, Request};
 
 /// Oldest SQLite without the corruption of a reset write-ahead log.
@@ -197,15 +197,14 @@ async fn find_events<'a>(
     events: &[&'a Incoming],
 ) -> Result<KnownEvents<'a>, sqlx::Error> {
     let mut known = HashMap::new();
-    for chunk in events.chunks(ROWS_PER_STATEMENT_MAX) {
+    for chunk in prepared_chunks(events) {
         let mut query = QueryBuilder::<Sqlite>::new(FIND_EVENTS_HEAD);
         query.push_values(chunk, |mut row, it| {
             let (id, source, tenant) = key(it);
             row.push_bind(id).push_bind(source).push_bind(tenant);
         });
         query.push(")");
-        let rows: Vec<EventRow> =
-            query.build_query_as().persistent(false).fetch_all(&mut *conn).await?;
+        let rows: Vec<EventRow> = query.build_query_as().fetch_all(&mut *conn).await?;
         let found: HashMap<Key<'_>, &EventRow> =
             rows.iter().map(|it| ((&*it.0, &*it.1, &*it.2), it)).collect();
         for event in chunk {
@@ -228,14 +227,14 @@ async fn find_streams<'a>(
     let wanted: HashSet<StreamKey<'a>> = events.iter().map(|it| stream(it)).collect();
     let wanted: Vec<StreamKey<'a>> = wanted.into_iter().collect();
     let mut versions = HashMap::new();
-    for chunk in wanted.chunks(ROWS_PER_STATEMENT_MAX) {
+    for chunk in prepared_chunks(&wanted) {
         let mut query = QueryBuilder::<Sqlite>::new(FIND_STREAMS_HEAD);
         query.push_values(chunk, |mut row, (stream, tenant)| {
             row.push_bind(*stream).push_bind(*tenant);
         });
         query.push(FIND_STREAMS_TAIL);
         let rows: Vec<(String, String, Option<i64>)> =
-            query.build_query_as().persistent(false).fetch_all(&mut *conn).await?;
+            query.build_query_as().fetch_all(&mut *conn).await?;
         let found: HashMap<StreamKey<'_>, Option<i64>> =
             rows.iter().map(|it| ((&*it.0, &*it.1), it.2)).collect();
         for key in chunk {
@@ -257,7 +256,7 @@ async fn write(
     head: i64,
     recorded_at: Timestamp,
 ) -> Result<(), sqlx::Error> {
-    for chunk in new.chunks(ROWS_PER_STATEMENT_MAX) {
+    for chunk in prepared_chunks(new) {
         let mut query = QueryBuilder::<Sqlite>::new(WRITE_EVENTS_HEAD);
         query.push_values(chunk, |mut row, (it, receipt)| {
             row.push_bind(receipt.position)
@@ -279,7 +278,7 @@ async fn write(
                 .push_bind(&it.fingerprint[..])
                 .push_bind(&*it.data);
         });
-        query.build().persistent(false).execute(&mut *conn).await?;
+        query.build().execute(&mut *conn).await?;
     }
     sqlx::query("UPDATE log_head SET position = $1, recorded_at = $2")
         .bind(head)

@@ -22,7 +22,7 @@ use store::tenants::{self, Profile};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::rows::{binary, booking};
+use super::rows::STRUCTURED;
 use crate::support_nats::{Bench, TestIds, eventually, main, spawn};
 
 pub(super) const LANGUAGES: [Language; 2] = [Language::En, Language::Id];

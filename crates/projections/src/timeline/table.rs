@@ -56,7 +56,10 @@ pub(crate) const AS_TEXT: &str = "
      ORDER BY holder, occurred_at, position, tenant";
 
 /// Writes rows, at most one of each event.
-pub(crate) async fn upsert(tx: &mut Tx, lines: &[Row]) -> Result<(), sqlx::Error> {
+pub(crate) async fn upsert(
+    tx: &mut Tx,
+    lines: impl Iterator<Item = &Row>,
+) -> Result<(), sqlx::Error> {
     let row = |it: &Row| {
         vec![
             it.holder.as_str().into(),
@@ -79,6 +82,6 @@ pub(crate) async fn upsert(tx: &mut Tx, lines: &[Row]) -> Result<(), sqlx::Error
             it.voided_by.as_ref().map(ToString::to_string).into(),
         ]
     };
-    let rows: Vec<rows::Row> = lines.iter().map(row).collect();
+    let rows: Vec<rows::Row> = lines.map(row).collect();
     rows::insert(tx, "timeline", COLUMNS, &rows, UPSERT_TAIL).await
 }

@@ -64,6 +64,8 @@ async fn reader(
 ) -> Result<Vec<Finding>, Failure> {
     use ingest::stream::{Mode, create_or_verify_reader};
     let mode = if repair { Mode::Repair } else { Mode::VerifyOnly };
-    let told = create_or_verify_reader(context, name, filter, mode).await.map_err(pipes::broken)?;
+    let told = create_or_verify_reader(context, name, filter, mode)
+        .await
+        .map_err(|error| pipes::broken(&error, error.is_away()))?;
     Ok(told.iter().map(|it| pipes::differs(&it.object, &it.field, &it.wanted, &it.found)).collect())
 }

@@ -97,7 +97,9 @@ pub async fn streams(
         ack_wait: nats.ack_wait,
     };
     let mode = if repair { ingest::stream::Mode::Repair } else { ingest::stream::Mode::VerifyOnly };
-    let told = ingest::stream::create_or_verify(context, &limits, mode).await.map_err(broken)?;
+    let told = ingest::stream::create_or_verify(context, &limits, mode)
+        .await
+        .map_err(|error| broken(&error, error.is_away()))?;
     let mut findings: Vec<Finding> =
         told.iter().map(|it| differs(&it.object, &it.field, &it.wanted, &it.found)).collect();
     let limits = delivery::stream::Limits {
@@ -107,14 +109,17 @@ pub async fn streams(
     };
     let mode =
         if repair { delivery::stream::Mode::Repair } else { delivery::stream::Mode::VerifyOnly };
-    let told = delivery::stream::create_or_verify(context, &limits, mode).await.map_err(broken)?;
+    let told = delivery::stream::create_or_verify(context, &limits, mode)
+        .await
+        .map_err(|error| broken(&error, error.is_away()))?;
     findings.extend(told.iter().map(|it| differs(&it.object, &it.field, &it.wanted, &it.found)));
     Ok(findings)
 }
 
 /// The streams could not be looked at; the message ends with what to do.
-pub fn broken(error: impl std::fmt::Display) -> Failure {
-    Failure::new(Exit::Unavailable, error.to_string(), "")
+pub fn broken(error: &dyn std::fmt::Display, is_away: bool) -> Failure {
+    let exit = if is_away { Exit::Unavailable } else { Exit::Config };
+    Failure::new(exit, error.to_string(), "")
 }
 
 /// One field that is not as wanted.
