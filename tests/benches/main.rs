@@ -57,7 +57,7 @@ fn wanted() -> Result<Wanted, String> {
             "--events" => wanted.growth.events = many(arguments.next())?,
             "--on" => wanted.growth.on = databases(arguments.next())?,
             name if name == GROWTH || MEASURES.contains(&name) => {
-                wanted.measures.push(name.to_owned())
+                wanted.measures.push(name.to_owned());
             }
             other => {
                 let all = MEASURES.join(", ");
