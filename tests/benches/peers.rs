@@ -40,13 +40,24 @@ struct Peer {
 
 const NPM: &[&str] = &["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"];
 
-const PEERS: [Peer; 4] = [
+const CARGO: &[&str] = &["cargo", "build", "--release", "--locked", "--target-dir", "target"];
+
+const PEERS: [Peer; 5] = [
     Peer {
         name: "mire",
         folder: "rust",
-        prepare: &["cargo", "build", "--release", "--locked", "--target-dir", "target"],
+        prepare: CARGO,
         run: &["./target/release/sapa-peers"],
         tortures: &["t1", "t2"],
+        goal: 5.0,
+    },
+    Peer {
+        name: "cqrs-es",
+        folder: "cqrs-es",
+        prepare: CARGO,
+        run: &["./target/release/sapa-peer-cqrs-es"],
+        // It has no reader that follows the log, so there is nothing for T1 to look at.
+        tortures: &["t2"],
         goal: 5.0,
     },
     Peer {
