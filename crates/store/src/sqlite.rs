@@ -40,7 +40,7 @@ pub(crate) async fn open(
             "cache_size",
             match durability {
                 // Every fact finds its customer's rows somewhere in the file.
-                Durability::Rebuildable => "-48000",
+                Durability::Rebuildable => "-32000",
                 Durability::Full | Durability::Unsafe => "-16000",
             },
         )
