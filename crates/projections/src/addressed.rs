@@ -116,7 +116,7 @@ fn because(fact: &Fact) -> &[EventRef] {
 /// The improvements that may concern some customers.
 #[derive(Debug, Default)]
 pub(crate) struct Improvements {
-    made: Vec<(Recorded, HashSet<EventRef>)>,
+    made: Vec<(Recorded, Fact, HashSet<EventRef>)>,
     /// Places in `made`, by customer.
     of: HashMap<String, Vec<usize>>,
 }
@@ -124,25 +124,25 @@ pub(crate) struct Improvements {
 impl Improvements {
     /// Their events.
     pub(crate) fn facts(&self) -> impl Iterator<Item = &Recorded> {
-        self.made.iter().map(|(it, _)| it)
+        self.made.iter().map(|(it, ..)| it)
     }
 
     /// Those that concern a customer: one of their facts is behind it, came before it and stands.
     pub(crate) fn of(
         &self,
         customer: &CustomerId,
-        own: &[&Recorded],
+        own: &[(&Recorded, &Fact)],
         voided: &HashMap<EventRef, EventRef>,
-    ) -> Vec<&Recorded> {
+    ) -> Vec<(&Recorded, &Fact)> {
         let places = self.of.get(customer.as_str()).into_iter().flatten();
         let made = places.filter_map(|it| self.made.get(*it));
-        let is_behind = |(made, because): &&(Recorded, HashSet<EventRef>)| {
-            own.iter().filter(|it| it.position < made.position).any(|it| {
+        let is_behind = |(made, _, because): &&(Recorded, Fact, HashSet<EventRef>)| {
+            own.iter().filter(|(it, _)| it.position < made.position).any(|(it, _)| {
                 let reference = it.reference();
                 because.contains(&reference) && !voided.contains_key(&reference)
             })
         };
-        made.filter(is_behind).map(|(it, _)| it).collect()
+        made.filter(is_behind).map(|(it, fact, _)| (it, fact)).collect()
     }
 }
 
@@ -223,7 +223,7 @@ impl Runner {
             let Ok(fact) = event.fact() else { continue };
             let because = because(&fact).iter().cloned().collect();
             places.insert(event.position, found.made.len());
-            found.made.push((event, because));
+            found.made.push((event, fact, because));
         }
         for (holder, position) in rows {
             if let Some(place) = places.get(&position) {

@@ -18,6 +18,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use events::calendar::Calendar;
 use events::envelope::Recorded;
+use events::fact::Fact;
 use events::id::EventRef;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -87,7 +88,7 @@ impl Dossier {
 /// The dossier at the moment up to which the log was recorded, with its stages. `facts` are all of
 /// one customer in their order, and `whole` is what they come to.
 pub(crate) fn staged(
-    facts: &[&Recorded],
+    facts: &[(&Recorded, &Fact)],
     whole: Dossier,
     voided: &HashMap<EventRef, EventRef>,
     calendar: &Calendar,
@@ -96,19 +97,19 @@ pub(crate) fn staged(
     let waits = |it: &Recorded, now: Timestamp| it.is_clock_suspect() && now < it.occurred_at;
     let mut moments: BTreeSet<Timestamp> = facts
         .iter()
+        .map(|(it, _)| *it)
         .filter(|it| waits(it, recorded_until) && !voided.contains_key(&it.reference()))
         .map(|it| it.occurred_at)
         .collect();
     let Some(last) = moments.pop_last() else { return whole };
     let folded = |now: Timestamp| {
         let mut dossier = Dossier::default();
-        for event in facts.iter().filter(|it| !waits(it, now)) {
+        for (event, fact) in facts.iter().filter(|(it, _)| !waits(it, now)) {
             if voided.contains_key(&event.reference()) {
                 continue;
             }
-            let Ok(fact) = event.fact() else { continue };
             let day = calendar.local_date(event.occurred_at);
-            dossier.apply(&Entry { event, fact: &fact, day });
+            dossier.apply(&Entry { event, fact, day });
         }
         dossier
     };

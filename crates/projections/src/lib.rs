@@ -14,6 +14,7 @@ pub mod compare;
 pub mod dossier;
 mod dossiers;
 pub mod entry;
+mod founding;
 pub mod keeper;
 pub mod loyalty;
 pub mod neglect;

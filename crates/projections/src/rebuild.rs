@@ -124,7 +124,7 @@ impl Build {
             if stop.is_cancelled() {
                 return Err(RebuildError::Stopped);
             }
-            match self.page(views).await {
+            match self.page(views, stop, &mut report).await {
                 Ok((progress, true)) => report(progress),
                 Ok((progress, false)) => {
                     report(progress);
@@ -140,13 +140,24 @@ impl Build {
         }
     }
 
-    /// One page; `false` if there was none left.
-    async fn page(&mut self, views: &Views) -> Result<(Progress, bool), RunError> {
+    /// Everything at once where there is nothing, otherwise one page; `false` if there was none left.
+    async fn page(
+        &mut self,
+        views: &Views,
+        stop: &CancellationToken,
+        report: &mut (impl FnMut(Progress) + Send),
+    ) -> Result<(Progress, bool), RunError> {
         if !self.is_known {
             self.runner.reload().await?;
             self.is_known = true;
         }
         let end = views.position().await?;
+        if self.runner.position() == 0 {
+            let told = |position| report(Progress { position, target: end });
+            if !self.runner.found(end, stop, told).await? {
+                return Ok((Progress { position: 0, target: end }, true));
+            }
+        }
         let done = self.runner.step_to(end).await?;
         let target = views.log().head().await?;
         Ok((Progress { position: done.position, target }, done.position < end))

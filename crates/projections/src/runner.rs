@@ -38,6 +38,9 @@ const REFOLDED_MAX: usize = 500;
 /// Events of one page.
 pub const PAGE_EVENTS_MAX: usize = 1_000;
 
+/// All facts of some customers of a tenant that can be read.
+pub(crate) type Facts = BTreeMap<CustomerId, Vec<(Recorded, Fact)>>;
+
 /// The tables of the read models.
 pub const VIEWS_STEPS: &[Step] = &[
     step!(101, "0101_views_core"),
@@ -67,10 +70,12 @@ pub struct Runner {
     book: Book,
     pub(crate) parked: HashMap<Key, Option<i64>>,
     pub(crate) skipped: HashSet<(Tenant, i64)>,
-    has_voids: bool,
+    pub(crate) has_voids: bool,
     pub(crate) has_addressed: bool,
     /// When the next fact from the future comes true.
     pub(crate) ahead: Option<Timestamp>,
+    /// Customers are folded later, each at once: see `founding`.
+    pub(crate) is_founding: bool,
     pub(crate) at: Checkpoint,
     page_events_max: usize,
 }
@@ -117,6 +122,7 @@ impl Runner {
             has_voids,
             has_addressed,
             ahead,
+            is_founding: false,
             at: Checkpoint { epoch, ..at },
             page_events_max: PAGE_EVENTS_MAX,
         };
@@ -231,7 +237,7 @@ impl Runner {
         Ok(Progress { position: last.position, events: page.len() })
     }
 
-    async fn fold_page(&mut self, tx: &mut Tx, page: &[Recorded]) -> Result<(), RunError> {
+    pub(crate) async fn fold_page(&mut self, tx: &mut Tx, page: &[Recorded]) -> Result<(), RunError> {
         let mut rest = page;
         while let Some(first) = rest.first() {
             self.take_hold(tx, first.recorded_at, first.position - 1).await?;
@@ -260,7 +266,7 @@ impl Runner {
 
     /// Lets policies take hold that are effective by the time an event was recorded, and makes the
     /// rows of their tenants anew; `false` if there were none.
-    async fn take_hold(
+    pub(crate) async fn take_hold(
         &mut self,
         tx: &mut Tx,
         recorded_at: Timestamp,
@@ -319,7 +325,8 @@ impl Runner {
         for (event, fact) in events.iter().zip(&facts) {
             let Some(fact) = fact else { continue };
             let own = Holder::of(event).map(|it| (event.tenant.clone(), it));
-            let others = addressed.get(&event.position).into_iter().flatten();
+            let others = addressed.get(&event.position).filter(|_| !self.is_founding);
+            let others = others.into_iter().flatten();
             for key in own.iter().chain(others) {
                 if self.parked.contains_key(key) || work.dirty.contains(key) {
                     continue;
@@ -349,6 +356,9 @@ impl Runner {
             self.has_voids = true;
             targets.entry(event.tenant.clone()).or_default().push(target.clone());
         }
+        if self.is_founding {
+            return Ok(());
+        }
         let end = events.last().map_or(0, |it| it.position);
         for (tenant, targets) in targets {
             self.mark(tx, &tenant, targets, end, work).await?;
@@ -357,10 +367,10 @@ impl Runner {
     }
 
     /// Which of these events are voided, and by what. What voids must itself not be voided.
-    async fn voided(
+    async fn voided<'a>(
         &self,
         tx: &mut Tx,
-        events: &[Recorded],
+        events: impl IntoIterator<Item = &'a Recorded>,
     ) -> Result<HashMap<EventRef, EventRef>, RunError> {
         if !self.has_voids {
             return Ok(HashMap::new());
@@ -400,27 +410,41 @@ impl Runner {
         }
         for (tenant, customers) in slices {
             let wanted: Vec<&CustomerId> = customers.iter().collect();
-            let mut facts = self.log.read_customers(tenant, &wanted, end).await?;
-            let improvements = self.improvements(tx, tenant, customers, end).await?;
-            facts.extend(improvements.facts().cloned());
-            let voided = self.voided(tx, &facts).await?;
-            let policies = self.book.active(tenant).clone();
-            let mut own: HashMap<CustomerId, Vec<&Recorded>> = HashMap::new();
-            for fact in &facts {
-                if let Some(customer) = &fact.customer {
-                    own.entry(customer.clone()).or_default().push(fact);
+            let facts = self.log.read_customers(tenant, &wanted, end).await?;
+            let mut own: Facts = customers.iter().map(|it| (it.clone(), Vec::new())).collect();
+            for event in facts {
+                let Ok(fact) = event.fact() else { continue };
+                if let Some(own) = event.customer.as_ref().and_then(|it| own.get_mut(it)) {
+                    own.push((event, fact));
                 }
             }
-            for customer in customers {
-                let key = (tenant.clone(), Holder::customer(customer));
-                let mut own = own.remove(customer).unwrap_or_default();
-                own.extend(improvements.of(customer, &own, &voided));
-                let skipped =
-                    |it: &&Recorded| !self.skipped.contains(&(tenant.clone(), it.position));
-                let own: Vec<&Recorded> = own.into_iter().filter(skipped).collect();
-                let next = work.start_over(&key, own, &voided, &policies, recorded_until);
-                self.ahead = self.ahead.into_iter().chain(next).min();
-            }
+            self.fold_anew(tx, work, tenant, own, end, recorded_until).await?;
+        }
+        Ok(())
+    }
+
+    /// Folds customers of a tenant from nothing, given all their own facts up to a position.
+    pub(crate) async fn fold_anew(
+        &mut self,
+        tx: &mut Tx,
+        work: &mut Work,
+        tenant: &Tenant,
+        own: Facts,
+        end: i64,
+        recorded_until: Timestamp,
+    ) -> Result<(), RunError> {
+        let customers: Vec<CustomerId> = own.keys().cloned().collect();
+        let improvements = self.improvements(tx, tenant, &customers, end).await?;
+        let events = own.values().flatten().map(|(it, _)| it).chain(improvements.facts());
+        let voided = self.voided(tx, events).await?;
+        let policies = self.book.active(tenant).clone();
+        for (customer, own) in &own {
+            let key = (tenant.clone(), Holder::customer(customer));
+            let mut own: Vec<(&Recorded, &Fact)> = own.iter().map(|it| (&it.0, &it.1)).collect();
+            own.extend(improvements.of(customer, &own, &voided));
+            own.retain(|(it, _)| !self.skipped.contains(&(tenant.clone(), it.position)));
+            let next = work.start_over(&key, own, &voided, &policies, recorded_until);
+            self.ahead = self.ahead.into_iter().chain(next).min();
         }
         Ok(())
     }

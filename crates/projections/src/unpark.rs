@@ -23,6 +23,11 @@ pub(crate) enum Decoded {
     Broken(String),
 }
 
+/// Why an event cannot be folded. serde's sentence may quote a value: only its place is kept.
+pub(crate) fn undecodable(event: &Recorded, error: &serde_json::Error) -> String {
+    format!("{} does not decode at column {}", event.kind, error.column())
+}
+
 impl Runner {
     /// The fact, if it can be folded now.
     pub(crate) async fn decode(&self, tx: &mut Tx, event: &Recorded) -> Result<Decoded, RunError> {
@@ -39,12 +44,7 @@ impl Runner {
         }
         Ok(match event.fact() {
             Ok(fact) => Decoded::Fact(Box::new(fact)),
-            // serde's sentence may quote a value: only its place is kept.
-            Err(error) => Decoded::Broken(format!(
-                "{} does not decode at column {}",
-                event.kind,
-                error.column()
-            )),
+            Err(error) => Decoded::Broken(undecodable(event, &error)),
         })
     }
 
@@ -111,8 +111,7 @@ impl Runner {
             self.write(&mut tx, &work).await?;
         }
         if let Some((event, error)) = broken {
-            let error = format!("{} does not decode at column {}", event.kind, error.column());
-            self.park(&mut tx, event, &error).await?;
+            self.park(&mut tx, event, &undecodable(event, &error)).await?;
             if skip {
                 let behind = facts.iter().filter(|it| event.position < it.position).count();
                 let behind = i64::try_from(behind).unwrap_or(i64::MAX);

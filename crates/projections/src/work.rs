@@ -70,12 +70,12 @@ impl Work {
     pub(crate) fn start_over(
         &mut self,
         key: &Key,
-        mut facts: Vec<&Recorded>,
+        mut facts: Vec<(&Recorded, &Fact)>,
         voided: &HashMap<EventRef, EventRef>,
         policies: &Policies,
         recorded_until: Timestamp,
     ) -> Option<Timestamp> {
-        facts.sort_by_key(|it| (it.occurred_at, it.position));
+        facts.sort_by_key(|(it, _)| (it.occurred_at, it.position));
         let calendar: &Calendar = &policies.calendar;
         let mut dossier = Dossier::default();
         let mut rows = Vec::with_capacity(facts.len());
@@ -84,7 +84,7 @@ impl Work {
         let mut overtaken: Vec<bool> = facts
             .iter()
             .rev()
-            .map(|it| {
+            .map(|(it, _)| {
                 let overtaken = least < it.position;
                 // What was taken back overtakes nothing, as when it is folded one by one.
                 if it.customer.is_some() && !voided.contains_key(&it.reference()) {
@@ -94,10 +94,9 @@ impl Work {
             })
             .collect();
         overtaken.reverse();
-        for (event, out_of_order) in facts.iter().zip(overtaken) {
-            let Ok(fact) = event.fact() else { continue };
+        for ((event, fact), out_of_order) in facts.iter().zip(overtaken) {
             let voided_by = voided.get(&event.reference());
-            let entry = Entry { event, fact: &fact, day: calendar.local_date(event.occurred_at) };
+            let entry = Entry { event, fact, day: calendar.local_date(event.occurred_at) };
             if event.customer.is_some() {
                 rows.push(timeline::fold::row(
                     &dossier.timeline,

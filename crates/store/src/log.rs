@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::db::{Db, Durability, Family, LOG_STEPS, Place};
 use crate::error::{OpenError, ReadError};
 use crate::on_db;
-use crate::sql::{ROWS_PER_STATEMENT_MAX, SqlTime};
+use crate::sql::{ROWS_PER_STATEMENT_MAX, SqlTime, prepared_chunks};
 
 /// The log, for reading. Appends go through [`crate::Appender`].
 #[derive(Clone, Debug)]
@@ -87,6 +87,25 @@ const CUSTOMERS_HEAD: &str =
     "SELECT position, tenant, stream, version, source, event_id, type, customer_id, occurred_at,
             recorded_at, causation_id, correlation_id, trace, attributes, data
        FROM events WHERE customer_id IN (";
+
+const COUNT_BY_CUSTOMER: &str = "
+    SELECT customer_id, count(*)
+      FROM events
+     WHERE customer_id > $1
+       AND position <= $2
+     GROUP BY customer_id
+     ORDER BY customer_id
+     LIMIT $3";
+
+const READ_APART: &str = "
+    SELECT position, tenant, stream, version, source, event_id, type, customer_id, occurred_at,
+           recorded_at, causation_id, correlation_id, trace, attributes, data
+      FROM events
+     WHERE position > $1
+       AND position <= $2
+       AND (customer_id IS NULL OR attributes LIKE '%voids%')
+     ORDER BY position
+     LIMIT $3";
 
 const POSITIONS_HEAD: &str =
     "SELECT position, tenant, stream, version, source, event_id, type, customer_id, occurred_at,
@@ -304,6 +323,64 @@ impl Log {
         }
         facts.sort_by_key(|it| it.position);
         Ok(facts)
+    }
+
+    /// How many facts there are up to a position of each customer id that follows another one, in
+    /// their order, whatever the tenant; at most `limit` customers.
+    pub async fn count_by_customer(
+        &self,
+        after: &str,
+        up_to: i64,
+        limit: usize,
+    ) -> Result<Vec<(String, i64)>, ReadError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        Ok(on_db!(&self.db, pool => {
+            sqlx::query_as(COUNT_BY_CUSTOMER)
+                .bind(after)
+                .bind(up_to)
+                .bind(limit)
+                .fetch_all(pool)
+                .await
+        })?)
+    }
+
+    /// All facts up to a position about some customer ids, whatever the tenant, in no promised order.
+    pub async fn read_customer_ids(
+        &self,
+        customers: &[String],
+        up_to: i64,
+    ) -> Result<Vec<Recorded>, ReadError> {
+        let mut facts = Vec::new();
+        for chunk in prepared_chunks(customers) {
+            let rows: Vec<Row> = on_db!(&self.db, pool => {
+                let mut query = QueryBuilder::new(CUSTOMERS_HEAD);
+                let mut list = query.separated(", ");
+                for it in chunk {
+                    list.push_bind(it);
+                }
+                query.push(") AND position <= ").push_bind(up_to);
+                query.build_query_as().fetch_all(pool).await
+            })?;
+            for row in rows {
+                facts.push(Recorded::try_from(row)?);
+            }
+        }
+        Ok(facts)
+    }
+
+    /// What stands apart from the customers after a position and up to another one: facts about
+    /// nobody, and all that may take another one back.
+    pub async fn read_apart(
+        &self,
+        after: i64,
+        up_to: i64,
+        limit: usize,
+    ) -> Result<Vec<Recorded>, ReadError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows: Vec<Row> = on_db!(&self.db, pool => {
+            sqlx::query_as(READ_APART).bind(after).bind(up_to).bind(limit).fetch_all(pool).await
+        })?;
+        rows.into_iter().map(Recorded::try_from).collect()
     }
 
     /// The facts at some positions, in no promised order.

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::str::FromStr;
+use std::time::Duration;
 
 use events::envelope::{Incoming, Receipt};
 use jiff::Timestamp;
-use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Connection as _, PgConnection, PgPool};
 
 use crate::db::{Db, Durability};
 use crate::error::OpenError;
@@ -17,9 +18,12 @@ use crate::writer::{Judged, Outcome, Request};
 /// Oldest PostgreSQL that the tests run on.
 const VERSION_MIN: i64 = 150_000;
 /// How long a connection may be waited for.
-const ACQUIRE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(2);
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+/// A connection that was idle for longer is asked whether it still lives before it is used; to ask each
+/// time would be a second round trip for every question.
+const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 
-/// Opens one schema: one connection that writes, several that cannot.
+/// Opens one schema: connections that write, and several that cannot.
 pub(crate) async fn open(
     url: &str,
     schema: &str,
@@ -46,10 +50,28 @@ pub(crate) async fn open(
         ("plan_cache_mode", "force_generic_plan"),
     ]);
     let read = base.options([("default_transaction_read_only", "on")]);
-    let pool = |max| PgPoolOptions::new().max_connections(max).acquire_timeout(ACQUIRE_TIMEOUT);
+    let pool = |max| {
+        PgPoolOptions::new()
+            .max_connections(max)
+            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .test_before_acquire(false)
+            .before_acquire(|connection, meta| {
+                Box::pin(async move {
+                    if TRUSTED_IDLE < meta.idle_for {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
+    };
+    // The appender keeps one for itself; what is written around the log needs another.
+    let writers = match durability {
+        Durability::Full | Durability::Unsafe => 2,
+        Durability::Rebuildable => 1,
+    };
 
     Ok(Db::Postgres {
-        writes: pool(1).connect_with(write).await?,
+        writes: pool(writers).connect_with(write).await?,
         reads: pool(reads_max).connect_with(read).await?,
     })
 }
@@ -96,7 +118,7 @@ type Row = (String, i64, Option<String>, i64, SqlTime);
 
 /// Appends one batch in one transaction, which is one statement.
 pub(crate) async fn append(
-    writes: &PgPool,
+    writes: &mut PgConnection,
     batch: &[Request],
     now: Timestamp,
 ) -> Result<Vec<Judged>, sqlx::Error> {

@@ -56,10 +56,12 @@ pub(crate) async fn open(
         .busy_timeout(BUSY_TIMEOUT)
         .row_buffer_size(512);
 
+    // A file in this process does not go away between two questions.
+    let pool = |max| SqlitePoolOptions::new().max_connections(max).test_before_acquire(false);
     // The writer comes first: it creates the file and its write-ahead log.
     Ok(Db::Sqlite {
-        writes: SqlitePoolOptions::new().max_connections(1).connect_with(write).await?,
-        reads: SqlitePoolOptions::new().max_connections(reads_max).connect_with(read).await?,
+        writes: pool(1).connect_with(write).await?,
+        reads: pool(reads_max).connect_with(read).await?,
     })
 }
 

@@ -15,6 +15,8 @@ use std::time::Duration;
 use events::envelope::{Incoming, Receipt};
 use events::planted::{Mistake, planted};
 use events::time::Clock;
+use sqlx::Postgres;
+use sqlx::pool::PoolConnection;
 use tokio::sync::mpsc::error::SendTimeoutError;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -174,6 +176,8 @@ pub struct Writer {
     bell: Bell,
     queue: mpsc::Receiver<Request>,
     batch_events_max: usize,
+    /// On PostgreSQL, the connection of the last commit: the pool would ask it twice whether it lives.
+    kept: Option<PoolConnection<Postgres>>,
 }
 
 impl Writer {
@@ -181,7 +185,14 @@ impl Writer {
     #[must_use]
     pub fn new(db: Db, clock: Arc<dyn Clock>, bell: Bell, queue: usize) -> (Self, Appender) {
         let (sender, receiver) = mpsc::channel(queue);
-        let writer = Self { db, clock, bell, queue: receiver, batch_events_max: BATCH_EVENTS_MAX };
+        let writer = Self {
+            db,
+            clock,
+            bell,
+            queue: receiver,
+            batch_events_max: BATCH_EVENTS_MAX,
+            kept: None,
+        };
         (writer, Appender(sender))
     }
 
@@ -211,7 +222,7 @@ impl Writer {
         }
     }
 
-    async fn commit(&self, batch: Vec<Request>) {
+    async fn commit(&mut self, batch: Vec<Request>) {
         let batch = without_overtakers(batch);
         if batch.is_empty() {
             return;
@@ -257,16 +268,11 @@ impl Writer {
     }
 
     /// Writes the batch; when the answer to a commit is lost, the ids make writing it again safe.
-    async fn write(&self, batch: &[Request]) -> Result<Vec<Judged>, sqlx::Error> {
+    async fn write(&mut self, batch: &[Request]) -> Result<Vec<Judged>, sqlx::Error> {
         let mut delay = RETRY_DELAY;
         let mut attempt = 1;
         loop {
-            let now = self.clock.now();
-            let outcome = match &self.db {
-                Db::Sqlite { .. } => sqlite::append(&self.db, batch, now).await,
-                Db::Postgres { writes, .. } => postgres::append(writes, batch, now).await,
-            };
-            match outcome {
+            match self.attempt(batch).await {
                 Err(error) if attempt < ATTEMPTS_MAX && is_transient(&error) => {
                     tracing::warn!(error = %error, attempt, "append is tried again");
                     tokio::time::sleep(delay).await;
@@ -274,6 +280,23 @@ impl Writer {
                     delay *= 2;
                 }
                 other => return other,
+            }
+        }
+    }
+
+    async fn attempt(&mut self, batch: &[Request]) -> Result<Vec<Judged>, sqlx::Error> {
+        let now = self.clock.now();
+        match &self.db {
+            Db::Sqlite { .. } => sqlite::append(&self.db, batch, now).await,
+            Db::Postgres { writes, .. } => {
+                let mut connection = match self.kept.take() {
+                    Some(it) => it,
+                    None => writes.acquire().await?,
+                };
+                let judged = postgres::append(&mut connection, batch, now).await?;
+                // After an error it goes back to the pool, which throws it away if it is broken.
+                self.kept = Some(connection);
+                Ok(judged)
             }
         }
     }
