@@ -14,7 +14,7 @@ use events::id::{CustomerId, EventRef, Tenant};
 use events::kind::Kind;
 use sqlx::QueryBuilder;
 use store::error::ReadError;
-use store::sql::ROWS_PER_STATEMENT_MAX;
+use store::sql::{ROWS_PER_STATEMENT_MAX, lists};
 use store::{Tx, on_tx};
 
 use crate::dossier::Holder;
@@ -91,14 +91,14 @@ async fn positions_of(
     end: i64,
 ) -> Result<Vec<(String, i64)>, sqlx::Error> {
     let mut found = Vec::new();
-    for chunk in customers.chunks(ROWS_PER_STATEMENT_MAX) {
+    for chunk in lists(customers) {
         let rows: Vec<(String, i64)> = on_tx!(tx, conn => {
             let mut query = QueryBuilder::new(POSITIONS_HEAD);
             query.push_values(chunk, |mut row, it| {
                 row.push_bind(it.as_str()).push_bind(tenant.as_str());
             });
             query.push(") AND position <= ").push_bind(end);
-            query.build_query_as().persistent(false).fetch_all(conn).await?
+            query.build_query_as().fetch_all(conn).await?
         });
         found.extend(rows);
     }

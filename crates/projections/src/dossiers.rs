@@ -1,12 +1,16 @@
-//! Where dossiers are kept: one row a holder, as JSON. Reads and writes in pages that fit a statement;
-//! refuses a row that does not read as a dossier.
+//! Where dossiers are kept: one row a holder. Reads and writes in pages that fit a statement; refuses a
+//! row that does not read as a dossier.
+//!
+//! A row is MessagePack in which members stand by their place and have no names: a third of the JSON that
+//! says the same, so it fits a leaf of the table. A build whose dossiers have another shape cannot read
+//! these, and is made anew from the log like any other.
 
 use std::collections::{BTreeSet, HashMap};
 
 use events::id::Tenant;
 use sqlx::QueryBuilder;
 use store::error::ReadError;
-use store::sql::ROWS_PER_STATEMENT_MAX;
+use store::sql::lists;
 use store::{Tx, on_tx};
 
 use crate::dossier::{Dossier, Holder};
@@ -24,19 +28,19 @@ pub async fn load_dossiers(
 ) -> Result<HashMap<Key, Dossier>, ReadError> {
     let keys: Vec<&Key> = keys.iter().collect();
     let mut found = HashMap::new();
-    for chunk in keys.chunks(ROWS_PER_STATEMENT_MAX) {
-        let stored: Vec<(String, String, String)> = on_tx!(tx, conn => {
+    for chunk in lists(&keys) {
+        let stored: Vec<(String, String, Vec<u8>)> = on_tx!(tx, conn => {
             let mut query = QueryBuilder::new(LOAD_HEAD);
             query.push_values(chunk, |mut row, (tenant, holder)| {
                 row.push_bind(holder.as_str()).push_bind(tenant.as_str());
             });
             query.push(")");
-            query.build_query_as().persistent(false).fetch_all(conn).await?
+            query.build_query_as().fetch_all(conn).await?
         });
-        for (holder, tenant, text) in stored {
+        for (holder, tenant, bytes) in stored {
             let corrupt =
                 |column| ReadError::Corrupt { table: "dossiers", column, key: holder.clone() };
-            let dossier = serde_json::from_str(&text).map_err(|_| corrupt("dossier"))?;
+            let dossier = rmp_serde::from_slice(&bytes).map_err(|_| corrupt("dossier"))?;
             let tenant = tenant.parse().map_err(|_| corrupt("tenant"))?;
             found.insert((tenant, Holder::stored(&holder)), dossier);
         }
@@ -52,7 +56,7 @@ pub(crate) async fn upsert_dossiers(
     touched: &[Touched<'_>],
 ) -> Result<(), sqlx::Error> {
     let row = |it: &Touched<'_>| {
-        row![it.key, serde_json::to_string(it.dossier).expect("folds keep plain data")]
+        row![it.key, rmp_serde::to_vec(it.dossier).expect("folds keep plain data")]
     };
     let rows: Vec<Row> = touched.iter().map(row).collect();
     rows::insert(tx, "dossiers", &["holder", "tenant", "dossier"], &rows, UPSERT_TAIL).await

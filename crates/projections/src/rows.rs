@@ -53,6 +53,7 @@ pub(crate) struct Table {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Cell {
     Text(Option<String>),
+    Bytes(Vec<u8>),
     Int(i64),
     Real(f64),
     Bool(bool),
@@ -80,6 +81,12 @@ impl From<Option<&str>> for Cell {
 impl From<Option<String>> for Cell {
     fn from(it: Option<String>) -> Self {
         Self::Text(it)
+    }
+}
+
+impl From<Vec<u8>> for Cell {
+    fn from(it: Vec<u8>) -> Self {
+        Self::Bytes(it)
     }
 }
 
@@ -239,6 +246,7 @@ fn push_rows(query: &mut QueryBuilder<Sqlite>, rows: &[Row]) {
         for cell in row {
             match cell {
                 Cell::Text(it) => values.push_bind(it.clone()),
+                Cell::Bytes(it) => values.push_bind(it.clone()),
                 Cell::Int(it) => values.push_bind(*it),
                 Cell::Real(it) => values.push_bind(*it),
                 Cell::Bool(it) => values.push_bind(*it),
@@ -259,6 +267,11 @@ fn push_arrays(query: &mut QueryBuilder<Postgres>, rows: &[Row]) {
                 let text = |it: &Cell| if let Cell::Text(it) = it { it.clone() } else { None };
                 arrays.push_bind(cells.map(text).collect::<Vec<_>>());
                 "::text[]"
+            }
+            Cell::Bytes(_) => {
+                let bytes = |it: &Cell| if let Cell::Bytes(it) = it { Some(it.clone()) } else { None };
+                arrays.push_bind(cells.map(bytes).collect::<Vec<_>>());
+                "::bytea[]"
             }
             Cell::Int(_) => {
                 let int = |it: &Cell| if let Cell::Int(it) = it { Some(*it) } else { None };

@@ -9,7 +9,7 @@ use events::envelope::Recorded;
 use events::id::{EventRef, Tenant};
 use sqlx::QueryBuilder;
 use store::error::ReadError;
-use store::sql::ROWS_PER_STATEMENT_MAX;
+use store::sql::lists;
 use store::{Tx, on_tx};
 
 const ANY_VOIDS: &str = "
@@ -62,7 +62,7 @@ pub(crate) async fn effective_voids(
     let mut ask = references.clone();
     for _ in 0..VOID_DEPTH_MAX {
         let mut next = Vec::new();
-        for chunk in ask.chunks(ROWS_PER_STATEMENT_MAX) {
+        for chunk in lists(&ask) {
             let rows: Vec<(String, String, String, String)> = on_tx!(tx, conn => {
                 let mut query = QueryBuilder::new(VOIDS_HEAD);
                 query.push_values(chunk, |mut row, it| {
@@ -71,7 +71,7 @@ pub(crate) async fn effective_voids(
                         .push_bind(tenant.as_str());
                 });
                 query.push(") ORDER BY position");
-                query.build_query_as().persistent(false).fetch_all(conn).await?
+                query.build_query_as().fetch_all(conn).await?
             });
             for (id, source, by_id, by_source) in rows {
                 let target = reference(&source, &id)?;

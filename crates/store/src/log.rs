@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::db::{Db, Durability, Family, LOG_STEPS, Place};
 use crate::error::{OpenError, ReadError};
 use crate::on_db;
-use crate::sql::{ROWS_PER_STATEMENT_MAX, SqlTime, prepared_chunks};
+use crate::sql::{ROWS_PER_STATEMENT_MAX, SqlTime, lists};
 
 /// The log, for reading. Appends go through [`crate::Appender`].
 #[derive(Clone, Debug)]
@@ -305,7 +305,7 @@ impl Log {
         up_to: i64,
     ) -> Result<Vec<Recorded>, ReadError> {
         let mut facts = Vec::new();
-        for chunk in customers.chunks(ROWS_PER_STATEMENT_MAX) {
+        for chunk in lists(customers) {
             let rows: Vec<Row> = on_db!(&self.db, pool => {
                 let mut query = QueryBuilder::new(CUSTOMERS_HEAD);
                 let mut list = query.separated(", ");
@@ -315,7 +315,7 @@ impl Log {
                 query.push(") AND position <= ").push_bind(up_to);
                 query.push(" AND tenant = ").push_bind(tenant.as_str());
                 query.push(" ORDER BY position");
-                query.build_query_as().persistent(false).fetch_all(pool).await
+                query.build_query_as().fetch_all(pool).await
             })?;
             for row in rows {
                 facts.push(Recorded::try_from(row)?);
@@ -351,7 +351,7 @@ impl Log {
         up_to: i64,
     ) -> Result<Vec<Recorded>, ReadError> {
         let mut facts = Vec::new();
-        for chunk in prepared_chunks(customers) {
+        for chunk in lists(customers) {
             let rows: Vec<Row> = on_db!(&self.db, pool => {
                 let mut query = QueryBuilder::new(CUSTOMERS_HEAD);
                 let mut list = query.separated(", ");
@@ -390,7 +390,7 @@ impl Log {
         positions: &[i64],
     ) -> Result<Vec<Recorded>, ReadError> {
         let mut facts = Vec::new();
-        for chunk in positions.chunks(ROWS_PER_STATEMENT_MAX) {
+        for chunk in lists(positions) {
             let rows: Vec<Row> = on_db!(&self.db, pool => {
                 let mut query = QueryBuilder::new(POSITIONS_HEAD);
                 let mut list = query.separated(", ");
@@ -398,7 +398,7 @@ impl Log {
                     list.push_bind(*it);
                 }
                 query.push(") AND tenant = ").push_bind(tenant.as_str());
-                query.build_query_as().persistent(false).fetch_all(pool).await
+                query.build_query_as().fetch_all(pool).await
             })?;
             for row in rows {
                 facts.push(Recorded::try_from(row)?);
@@ -416,7 +416,7 @@ impl Log {
         let mut facts = Vec::new();
         let wanted: HashSet<&EventRef> = references.iter().collect();
         let wanted: Vec<&EventRef> = wanted.into_iter().collect();
-        for chunk in wanted.chunks(ROWS_PER_STATEMENT_MAX) {
+        for chunk in lists(&wanted) {
             let rows: Vec<Row> = on_db!(&self.db, pool => {
                 let mut query = QueryBuilder::new(REFERENCES_HEAD);
                 query.push_values(chunk, |mut row, it| {
@@ -425,7 +425,7 @@ impl Log {
                         .push_bind(tenant.as_str());
                 });
                 query.push(")");
-                query.build_query_as().persistent(false).fetch_all(pool).await
+                query.build_query_as().fetch_all(pool).await
             })?;
             for row in rows {
                 facts.push(Recorded::try_from(row)?);

@@ -36,6 +36,21 @@ pub fn prepared_chunks<T>(all: &[T]) -> Vec<&[T]> {
     chunks
 }
 
+/// Members of a list on which rows are looked up.
+const LISTED_SIZES: [usize; 4] = [1, 8, 64, ROWS_PER_STATEMENT_MAX];
+
+/// All of them in lists of few lengths, each of which is prepared once: the last one is filled up by
+/// repeating its last member, which finds nothing twice in `IN (…)`.
+#[must_use]
+pub fn lists<'a, T>(all: &'a [T]) -> Vec<Vec<&'a T>> {
+    let list = |chunk: &'a [T]| {
+        let size = LISTED_SIZES.into_iter().find(|it| chunk.len() <= *it).unwrap_or(chunk.len());
+        let filling = chunk.last().into_iter().cycle().take(size - chunk.len());
+        chunk.iter().chain(filling).collect()
+    };
+    all.chunks(ROWS_PER_STATEMENT_MAX).map(list).collect()
+}
+
 /// An instant in a column: `TIMESTAMPTZ` on PostgreSQL, fixed-width text on SQLite.
 ///
 /// Text is compared letter by letter, so every instant must have the same number of letters:

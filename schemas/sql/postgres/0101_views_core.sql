@@ -9,11 +9,11 @@ CREATE TABLE checkpoints (
     detail   TEXT
 );
 
--- One row a customer: everything the folds remember, as JSON.
+-- One row a customer: everything the folds remember, as MessagePack without names.
 CREATE TABLE dossiers (
     holder  TEXT COLLATE "C" NOT NULL,
     tenant  TEXT COLLATE "C" NOT NULL,
-    dossier TEXT NOT NULL,
+    dossier BYTEA NOT NULL,
     PRIMARY KEY (holder, tenant)
 ) WITH (toast_tuple_target = 8160, fillfactor = 70);
 -- It is written again with every event: kept in its row and as it is, compressing cost more than writing.

@@ -9,11 +9,11 @@ CREATE TABLE checkpoints (
     detail   TEXT
 ) STRICT;
 
--- One row a customer: everything the folds remember, as JSON.
+-- One row a customer: everything the folds remember, as MessagePack without names.
 CREATE TABLE dossiers (
     holder  TEXT NOT NULL,
     tenant  TEXT NOT NULL,
-    dossier TEXT NOT NULL,
+    dossier BLOB NOT NULL,
     PRIMARY KEY (holder, tenant)
 ) STRICT, WITHOUT ROWID;
 

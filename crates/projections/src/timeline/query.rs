@@ -288,7 +288,7 @@ async fn select(
             " ORDER BY occurred_at DESC, position DESC LIMIT "
         });
         query.push_bind(limit);
-        query.build_query_as().persistent(false).fetch_all(conn).await
+        query.build_query_as().fetch_all(conn).await
     })
 }
 
