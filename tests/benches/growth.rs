@@ -1,7 +1,7 @@
 //! P9 and P11: whether anything gets slower, or takes more memory, as the log grows.
 //!
-//! A history is appended and folded in turns, and at each mark everything is measured on what is
-//! there by then. There is a customer to every ten events at each mark, so a timeline is as long at
+//! A history is appended, and at each mark everything is measured on what is there by then: all read
+//! models are made anew from the whole log, and the last stretch of it is followed page by page. There is a customer to every ten events at each mark, so a timeline is as long at
 //! the last mark as at the first, and only the log differs. What is drawn is written as a picture
 //! for each database. Nothing here is kept for every event: not even the curves grow with the log.
 
@@ -15,8 +15,9 @@ use events::time::Clock as _;
 use futures_util::future::join_all;
 use projections::{Runner, Views, timeline};
 use sapa::clock::SystemClock;
-use store::Db;
 use store::db::Place;
+use store::{Db, generations};
+use tokio_util::sync::CancellationToken;
 
 use crate::folded::{On, STEP_SECONDS, fill_every, nothing_due, reactor, soonest, views};
 use crate::ground::{Ground, OpenLog, memory_mb, rate};
@@ -29,7 +30,7 @@ pub const EVENTS: u64 = 1_000_000;
 /// Where it is looked at, as far as it goes; its end is one more. The first is compared with.
 const MARKS: [u64; 7] =
     [100_000, 300_000, 1_000_000, 3_000_000, 10_000_000, 30_000_000, 100_000_000];
-/// Events appended in one stretch, and then folded.
+/// Events appended in one stretch; the last one before a mark is followed page by page.
 const STRETCH: u64 = 20_000;
 /// Stretches before a mark whose median stands for it.
 const STRETCHES: usize = 5;
@@ -98,7 +99,8 @@ struct Mark {
     /// Seconds since the beginning.
     at: f64,
     appends: Vec<f64>,
-    folds: Vec<f64>,
+    rebuilt: f64,
+    followed: f64,
     pages: Vec<f64>,
     /// Entries of a page, on average.
     entries: f64,
@@ -111,7 +113,8 @@ struct Mark {
 #[derive(Debug, Default)]
 struct Growth {
     appends: Trace,
-    folds: Trace,
+    rebuilds: Vec<(f64, f64)>,
+    follows: Vec<(f64, f64)>,
     memory: Arc<Mutex<Trace>>,
     marks: Vec<Mark>,
     peak: f64,
@@ -131,34 +134,38 @@ pub async fn measure(ground: &Ground, report: &mut Report, wanted: &Wanted) {
 async fn grow(ground: &Ground, on: On, events: u64) -> Growth {
     let log = on.open(ground).await;
     let views = views(&log).await;
-    let live = views.live();
-    let mut runner = Runner::open(log.log.clone(), live.db, live.generation, 1).await.unwrap();
     let mut growth = Growth::default();
     // The peak of this process begins anew; what earlier measures left behind stays in it.
     let _ = std::fs::write("/proc/self/clear_refs", "5");
     let began = Instant::now();
     let sampler = tokio::spawn(sample(growth.memory.clone(), began));
     let (mut here, step) = (0, step_seconds(events));
-    let (mut appends, mut folds) = (VecDeque::new(), VecDeque::new());
+    let mut appends = VecDeque::new();
     for mark in marks(ground, events) {
-        while here < mark {
-            let count = ground.amount(STRETCH).min(mark - here);
-            let customers = customers(ground, here + count);
-            let appended = fill_every(&log, here, count, customers, step).await;
-            let folded = fold(&mut runner, count).await;
-            here += count;
-            growth.appends.push(number(here), appended);
-            growth.folds.push(number(here), folded);
+        let stretch = ground.amount(STRETCH).min(mark - here);
+        while here < mark - stretch {
+            let count = stretch.min(mark - stretch - here);
+            let appended = fill_every(&log, here, count, customers(ground, mark), step).await;
+            growth.appends.push(number(here + count), appended);
             last(&mut appends, appended);
-            last(&mut folds, folded);
+            here += count;
         }
+        let (rebuilt, mut runner) = rebuild(&log, &views).await;
+        let appended = fill_every(&log, here, stretch, customers(ground, mark), step).await;
+        growth.appends.push(number(mark), appended);
+        last(&mut appends, appended);
+        here = mark;
+        let followed = follow(&mut runner, stretch).await;
+        growth.rebuilds.push((number(mark), rebuilt));
+        growth.follows.push((number(mark), followed));
         let (pages, entries) = pages(&log, &views, customers(ground, mark)).await;
         let tick = tick(&log, &views).await;
         let found = Mark {
             events: mark,
             at: began.elapsed().as_secs_f64(),
             appends: appends.iter().copied().collect(),
-            folds: folds.iter().copied().collect(),
+            rebuilt,
+            followed,
             pages,
             entries,
             tick,
@@ -166,11 +173,11 @@ async fn grow(ground: &Ground, on: On, events: u64) -> Growth {
             disk: disk_mb(&log).await,
         };
         eprintln!(
-            "{}: {mark} events after {:.0} s: appends {:.0}/s, folds {:.0}/s, pages {:.0}/s, {:.0} MB",
+            "{}: {mark} events after {:.0} s: appends {:.0}/s, rebuilt {rebuilt:.0}/s, followed \
+             {followed:.0}/s, pages {:.0}/s, {:.0} MB",
             on.name(),
             found.at,
             median(&found.appends),
-            median(&found.folds),
             median(&found.pages),
             found.memory,
         );
@@ -205,8 +212,25 @@ fn last(figures: &mut VecDeque<f64>, figure: f64) {
     figures.push_back(figure);
 }
 
+/// Makes all read models anew from the whole log, and lets them answer; events a second, and the
+/// runner that goes on with them. What answered before is deleted.
+async fn rebuild(log: &OpenLog, views: &Views) -> (f64, Runner) {
+    let (db, before, now) = (log.log.db(), views.live().generation, SystemClock.now());
+    generations::add(db, before + 1, "building", now).await.unwrap();
+    let built = views.open_generation(before + 1).await.unwrap();
+    let mut runner = Runner::open(log.log.clone(), built.db, before + 1, 1).await.unwrap();
+    let head = log.log.head().await.unwrap();
+    let began = Instant::now();
+    assert!(runner.found(head, &CancellationToken::new(), |_| {}).await.unwrap());
+    let rebuilt = rate(head.unsigned_abs(), began.elapsed());
+    generations::swap(db, before + 1).await.unwrap();
+    views.refresh().await.unwrap();
+    generations::forget(db, &log.place, before).await.unwrap();
+    (rebuilt, runner)
+}
+
 /// Folds what was appended, in pages of a service at work; events a second.
-async fn fold(runner: &mut Runner, count: u64) -> f64 {
+async fn follow(runner: &mut Runner, count: u64) -> f64 {
     let began = Instant::now();
     while runner.step().await.unwrap().events != 0 {}
     rate(count, began.elapsed())
@@ -311,7 +335,8 @@ impl Growth {
                 Line::plain("P11", format!("{what} at {at}"), figures, unit)
             };
             report.add(plain("appends, batches of 512,", &mark.appends, "events/s"));
-            report.add(plain("all read models folded", &mark.folds, "events/s"));
+            report.add(plain("all read models rebuilt", &[mark.rebuilt], "events/s"));
+            report.add(plain("read models followed page by page", &[mark.followed], "events/s"));
             let pages = format!("timeline pages, {:.1} entries each, 8 readers,", mark.entries);
             report.add(plain(&pages, &mark.pages, "pages/s"));
             let tick = Line::plain("P9", format!("tick, nothing due, at {at}"), &[mark.tick], "ms");
@@ -353,12 +378,13 @@ impl Growth {
                 marks: marked(|it| it.at),
             },
             Panel {
-                title: "How fast events are appended and folded".to_owned(),
+                title: "How fast events are appended, and read models made".to_owned(),
                 across: "events in the log",
                 up: "events per second (1/s)",
                 curves: vec![
                     Curve { name: "appended", points: self.appends.points.clone() },
-                    Curve { name: "folded", points: self.folds.points.clone() },
+                    Curve { name: "rebuilt", points: self.rebuilds.clone() },
+                    Curve { name: "followed", points: self.follows.clone() },
                 ],
                 marks: marked(|it| number(it.events)),
             },

@@ -110,7 +110,8 @@ fn build() -> bool {
             command.env_remove(name);
         }
     }
-    command.args(["build", "--locked", "-p", "sapa"]);
+    // With the tests, so that it takes the features that are built already.
+    command.args(["build", "--locked", "-p", "sapa", "-p", "tests"]);
     if !target().ends_with("debug") {
         command.arg("--release");
     }

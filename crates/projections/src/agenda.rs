@@ -104,6 +104,8 @@ pub fn appointments(
 /// The appointments of a holder.
 pub(crate) const AGENDA: Table = Table {
     name: "agenda",
+    key: &["holder", "queue", "tenant"],
+    apart: 1,
     columns: &["holder", "tenant", "queue", "act_at", "team"],
     rows: |key, dossier, rules| {
         let found = appointments(&key.0, &key.1, dossier, rules);

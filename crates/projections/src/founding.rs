@@ -58,7 +58,7 @@ impl Runner {
     /// many facts are folded.
     ///
     /// Begun before, it goes on to the position that was its end then.
-    pub(crate) async fn found(
+    pub async fn found(
         &mut self,
         end: i64,
         stop: &CancellationToken,

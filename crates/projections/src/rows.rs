@@ -1,9 +1,12 @@
 //! Rows of the read models, and the one way in which they get into tables.
 //!
 //! What a fold shows of a holder is a pure function of the dossier and the policies: a [`Table`]. Its
-//! rows are computed before and after a segment, and only what differs is written. Statements keep
-//! their text however many rows there are, so that each is prepared once: PostgreSQL is handed
-//! arrays, SQLite chunks of a few sizes.
+//! rows are computed before and after a segment, and only what differs is written, each row in its
+//! place, so that an index is touched only where its columns changed. Statements keep their text
+//! however many rows there are, so that each is prepared once: PostgreSQL is handed arrays, SQLite
+//! chunks of a few sizes.
+
+use std::collections::{HashMap, HashSet};
 
 use events::id::Tenant;
 use jiff::Timestamp;
@@ -39,10 +42,15 @@ const TABLES: &[Table] = &[
 /// Rows of one statement on PostgreSQL: long before it is given up for the time it takes.
 const POSTGRES_ROWS_MAX: usize = 4_096;
 
-/// A table of a fold. Its first columns are `holder` and `tenant`.
+/// A table of a fold. Its first columns are `holder` and `tenant`; those that tell the rows of one
+/// holder apart follow, and all of them are text.
 pub(crate) struct Table {
     /// Its name.
     pub(crate) name: &'static str,
+    /// Its primary key.
+    pub(crate) key: &'static [&'static str],
+    /// How many columns tell the rows of one holder apart: at most two.
+    pub(crate) apart: usize,
     /// Its columns.
     pub(crate) columns: &'static [&'static str],
     /// What it shows of a holder.
@@ -159,50 +167,91 @@ pub(crate) struct Touched<'a> {
 /// Brings every table up to date with the dossiers of some holders.
 pub(crate) async fn replace(tx: &mut Tx, touched: &[Touched<'_>]) -> Result<(), sqlx::Error> {
     for (index, table) in TABLES.iter().enumerate() {
-        let (mut stale, mut fresh) = (Vec::new(), Vec::new());
+        let (mut cleared, mut gone, mut new) = (Vec::new(), Vec::new(), Vec::new());
         for it in touched {
             let rows = (table.rows)(it.key, it.dossier, &it.rules);
-            let has_rows = match it.before {
-                Before::Nothing => false,
-                Before::Unknown => true,
+            match it.before {
+                Before::Nothing => new.extend(rows),
+                Before::Unknown => {
+                    cleared.push(row![it.key]);
+                    new.extend(rows);
+                }
                 Before::Rows(shown) => {
                     let before = shown.get(index).map_or(&[][..], Vec::as_slice);
-                    if before == rows {
-                        continue;
+                    if before != rows {
+                        table.differ(before, rows, &mut gone, &mut new);
                     }
-                    !before.is_empty()
                 }
-            };
-            if has_rows {
-                stale.push(row![it.key]);
             }
-            fresh.extend(rows);
         }
-        delete(tx, table.name, &stale).await?;
-        insert(tx, table.name, table.columns, &fresh, "").await?;
+        let own = table.columns.get(..2 + table.apart).unwrap_or_default();
+        delete(tx, table.name, &["holder", "tenant"], &cleared).await?;
+        delete(tx, table.name, own, &gone).await?;
+        insert(tx, table.name, table.columns, &new, &table.tail()).await?;
     }
     Ok(())
 }
 
-/// Deletes all rows of some holders.
-async fn delete(tx: &mut Tx, table: &str, keys: &[Row]) -> Result<(), sqlx::Error> {
+impl Table {
+    /// What has to be written so that the rows of one holder become others: the keys of those that are
+    /// gone, and those that are new or say something else.
+    fn differ(&self, before: &[Row], after: Vec<Row>, gone: &mut Vec<Row>, new: &mut Vec<Row>) {
+        let left: HashMap<[&str; 2], &Row> = before.iter().map(|it| (self.place(it), it)).collect();
+        let kept: HashSet<[&str; 2]> = after.iter().map(|it| self.place(it)).collect();
+        let is_gone = |it: &&Row| !kept.contains(&self.place(it));
+        let key = |it: &Row| it.iter().take(2 + self.apart).cloned().collect();
+        gone.extend(before.iter().filter(is_gone).map(key));
+        let differs: Vec<bool> =
+            after.iter().map(|it| left.get(&self.place(it)) != Some(&it)).collect();
+        new.extend(after.into_iter().zip(differs).filter(|it| it.1).map(|it| it.0));
+    }
+
+    /// Which row of its holder it is.
+    fn place<'a>(&self, row: &'a Row) -> [&'a str; 2] {
+        let text = |place: usize| match row.get(2 + place).filter(|_| place < self.apart) {
+            Some(Cell::Text(Some(it))) => it.as_str(),
+            _ => "",
+        };
+        [text(0), text(1)]
+    }
+
+    /// What happens to a row whose key is there: it is written over.
+    fn tail(&self) -> String {
+        let key = self.key.join(", ");
+        let others = self.columns.iter().filter(|it| !self.key.contains(it));
+        let set: Vec<String> = others.map(|it| format!("{it} = excluded.{it}")).collect();
+        match set.is_empty() {
+            true => format!(" ON CONFLICT ({key}) DO NOTHING"),
+            false => format!(" ON CONFLICT ({key}) DO UPDATE SET {}", set.join(", ")),
+        }
+    }
+}
+
+/// Deletes the rows that have some values in some columns.
+async fn delete(
+    tx: &mut Tx,
+    table: &str,
+    columns: &[&str],
+    keys: &[Row],
+) -> Result<(), sqlx::Error> {
+    let names = columns.join(", ");
     match tx {
         Tx::Sqlite(tx) => {
             for chunk in prepared_chunks(keys) {
                 let mut query = QueryBuilder::<Sqlite>::new("DELETE FROM ");
-                query.push(table).push(" WHERE (holder, tenant) IN (");
+                query.push(table).push(format_args!(" WHERE ({names}) IN ("));
                 push_rows(&mut query, chunk);
                 query.push(")").build().execute(&mut **tx).await?;
             }
         }
         Tx::Postgres(tx) => {
+            let same: Vec<String> = columns.iter().map(|it| format!("t.{it} = k.{it}")).collect();
+            let same = same.join(" AND ");
             for chunk in keys.chunks(POSTGRES_ROWS_MAX) {
                 let mut query = QueryBuilder::<Postgres>::new("DELETE FROM ");
                 query.push(table).push(" AS t USING ");
                 push_arrays(&mut query, chunk);
-                query.push(
-                    " AS k (holder, tenant) WHERE t.holder = k.holder AND t.tenant = k.tenant",
-                );
+                query.push(format_args!(" AS k ({names}) WHERE {same}"));
                 query.build().execute(&mut **tx).await?;
             }
         }

@@ -9,6 +9,8 @@ use crate::rows::{Key, Row, Table, row};
 /// All alerts of a customer.
 pub(crate) const ALERTS: Table = Table {
     name: "alerts",
+    key: &["alert", "tenant"],
+    apart: 1,
     columns: &[
         "holder",
         "tenant",

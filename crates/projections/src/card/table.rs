@@ -36,6 +36,8 @@ pub(crate) const IDENTIFIERS_AS_TEXT: &str = "
 /// One row a customer.
 pub(crate) const CARDS: Table = Table {
     name: "cards",
+    key: &["holder", "tenant"],
+    apart: 0,
     columns: &[
         "holder",
         "tenant",
@@ -53,6 +55,8 @@ pub(crate) const CARDS: Table = Table {
 /// What a customer is found by, one row a word.
 pub(crate) const IDENTIFIERS: Table = Table {
     name: "identifiers",
+    key: &["value_key", "holder", "tenant"],
+    apart: 1,
     columns: &["holder", "tenant", "value_key"],
     rows: |key, dossier, _| {
         if key.1.as_customer().is_none() {

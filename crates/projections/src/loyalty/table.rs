@@ -107,6 +107,8 @@ pub fn row(state: &State, policies: &Policies) -> Row {
 /// One row a customer.
 pub(crate) const LOYALTY: Table = Table {
     name: "loyalty",
+    key: &["holder", "tenant"],
+    apart: 0,
     columns: &[
         "holder",
         "tenant",
@@ -156,6 +158,8 @@ pub(crate) const LOYALTY: Table = Table {
 /// Whom a customer brought, one row each.
 pub(crate) const REFERRALS: Table = Table {
     name: "loyalty_referrals",
+    key: &["holder", "referred", "tenant"],
+    apart: 1,
     columns: &["holder", "tenant", "referred"],
     rows: |key, dossier, _| {
         if key.1.as_customer().is_none() {

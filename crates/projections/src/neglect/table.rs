@@ -8,6 +8,8 @@ use crate::rows::{Key, Row, Table, row};
 /// The clocks that run for a customer.
 pub(crate) const CLOCKS: Table = Table {
     name: "clocks",
+    key: &["holder", "clock", "tenant"],
+    apart: 1,
     columns: &[
         "holder",
         "tenant",
@@ -34,6 +36,8 @@ pub(crate) const CLOCKS: Table = Table {
 /// What is owed and was owed lately.
 pub(crate) const OBLIGATIONS: Table = Table {
     name: "obligations",
+    key: &["holder", "opened_by", "obligation", "tenant"],
+    apart: 2,
     columns: &[
         "holder",
         "tenant",

@@ -39,6 +39,8 @@ pub(crate) fn warn_at(promise: &Promise, policies: &Policies) -> Timestamp {
 /// One row a promise.
 pub(crate) const PROMISES: Table = Table {
     name: "promises",
+    key: &["holder", "promise", "tenant"],
+    apart: 1,
     columns: &[
         "holder",
         "tenant",
@@ -67,6 +69,8 @@ pub(crate) const PROMISES: Table = Table {
 /// One row an answer in time or late.
 pub(crate) const ANSWERS: Table = Table {
     name: "answers",
+    key: &["holder", "inquiry", "tenant"],
+    apart: 1,
     columns: &["holder", "tenant", "inquiry", "topic", "answered_at", "minutes"],
     rows: |key, dossier, _| {
         let row =
