@@ -10,6 +10,7 @@ pub mod checkpoint;
 pub mod commands;
 pub mod db;
 pub mod error;
+pub mod failpoint;
 pub mod generations;
 pub mod keys;
 pub mod lease;
