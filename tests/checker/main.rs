@@ -13,6 +13,7 @@ mod judge;
 mod load;
 mod mutants;
 mod nemesis;
+mod poison;
 mod proxy;
 mod report;
 mod rolling;
@@ -209,6 +210,7 @@ async fn run(plan: &Plan) -> Done {
         urls: world.instances.iter().map(|it| format!("http://127.0.0.1:{}", it.http)).collect(),
         key: world.key.clone(),
         nats: world.brokers.url(),
+        colleagues: true,
     };
     let context = load::connect(&doors.nats).await;
     let load = Load::start(doors, &mut dice, began).await;

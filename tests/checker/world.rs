@@ -198,6 +198,8 @@ pub struct World {
     pub standby: Option<Cluster>,
     /// The instances.
     pub instances: Vec<Instance>,
+    /// Customers with an event that cannot be folded.
+    pub poisoned: u32,
     /// What was restarted in turn.
     pub rolls: Rolls,
     /// The log, read without a proxy.
@@ -253,6 +255,7 @@ impl World {
             cluster,
             standby: second,
             instances,
+            poisoned: 0,
             rolls: Rolls::default(),
             log,
             place,
