@@ -15,6 +15,7 @@ pub mod generations;
 pub mod keys;
 pub mod lease;
 pub mod log;
+mod mistaken;
 mod postgres;
 pub mod quarantine;
 pub mod sql;
