@@ -9,23 +9,25 @@ use std::time::Duration;
 use async_nats::jetstream::Context;
 use async_nats::jetstream::consumer::{AckPolicy, pull};
 use events::envelope::Recorded;
-use events::id::Tenant;
+use events::fact::Fact;
+use events::id::{EventRef, Tenant};
 use events::kind::Kind;
 use futures_util::StreamExt as _;
 use jiff::SignedDuration;
 use projections::rebuild::hashes;
-use projections::{Runner, Views};
+use projections::runner::RunError;
+use projections::{Runner, Views, parked};
 use sapa::clock::SystemClock;
 use serde_json::{Value, json};
-use store::Log;
 use store::quarantine;
+use store::{Log, ReadError};
 use tokio::time::Instant;
 
 use crate::brokers;
 use crate::load::{Deed, Face, Op, Outcome, source};
 use crate::nemesis::{Event, Fault};
-use crate::rolling;
 use crate::world::World;
+use crate::{load, poison, rolling};
 
 /// Nothing new for so long is the end: the reactions look once a second.
 const QUIET: Duration = Duration::from_secs(3);
@@ -35,6 +37,8 @@ const HEALED_WITHIN: Duration = Duration::from_secs(30);
 pub const PATIENCE: Duration = Duration::from_mins(3);
 /// An epoch that no term of a run reaches.
 const LAST_EPOCH: i64 = 1 << 40;
+/// What the density of the log is called.
+const NO_HOLE: &str = "Positions of the log and versions of streams have no hole.";
 /// Examples that a verdict shows.
 const SHOWN: usize = 5;
 
@@ -91,6 +95,14 @@ pub struct Found {
     pub facts: usize,
     /// Seconds from healing until it was quiet.
     pub healed: Option<f64>,
+}
+
+impl Found {
+    /// Where a position is missing nothing that reads the log goes on, this judge included.
+    fn of_a_hole(hole: String) -> Self {
+        let verdict = Verdict::new("I4", NO_HOLE, "nothing else".to_owned(), vec![hole]);
+        Self { verdicts: vec![verdict], lost: Lost::default(), facts: 0, healed: None }
+    }
 }
 
 /// That it became quiet.
@@ -162,20 +174,26 @@ pub async fn judge(
     faults: &[Event],
     healed: Result<Quiet, String>,
 ) -> Found {
-    let facts = everything(&world.log).await;
+    let facts = match everything(&world.log).await {
+        Ok(facts) => facts,
+        Err(hole) => return Found::of_a_hole(hole),
+    };
     let log = Index::of(&facts);
     let (i1, lost) = nothing_lost(history, faults, &log);
     let kept = kept(world).await;
+    let folds = views_equal_a_rebuild(world, &facts).await;
     let mut verdicts = vec![
         i1,
         nothing_doubled(&facts, history),
         in_order(history, &log),
         dense(&facts),
         out_complete(&facts, context, healed.as_ref().map_or(0, |it| it.head)).await,
-        views_equal_a_rebuild(world).await,
+        folds.0,
+        folds.1,
         times_rise(&facts),
         reads_are_honest(history),
         one_alert_an_episode(&facts),
+        nobody_is_forgotten(&facts, healed.as_ref().map_or(0, |it| it.head)),
         promises_break_once(&facts),
         rubbish_is_kept(history, faults, &kept, &log),
         errors_are_honest(history, &log),
@@ -209,13 +227,16 @@ pub async fn judge(
 }
 
 /// All that the log holds.
-async fn everything(log: &Log) -> Vec<Recorded> {
+async fn everything(log: &Log) -> Result<Vec<Recorded>, String> {
     let mut facts: Vec<Recorded> = Vec::new();
     loop {
         let last = facts.last().map_or(0, |it| it.position);
-        let page = log.read_after(last, 500).await.unwrap();
+        let page = match log.read_after(last, 500).await {
+            Err(error @ ReadError::Hole { .. }) => return Err(error.to_string()),
+            page => page.unwrap(),
+        };
         if page.is_empty() {
-            return facts;
+            return Ok(facts);
         }
         facts.extend(page);
     }
@@ -361,8 +382,7 @@ fn dense(facts: &[Recorded]) -> Verdict {
             against.push(format!("{} at {position}: version {}", it.position, it.version));
         }
     }
-    let says = "Positions of the log and versions of streams have no hole.";
-    Verdict::new("I4", says, format!("{} facts", facts.len()), against)
+    Verdict::new("I4", NO_HOLE, format!("{} facts", facts.len()), against)
 }
 
 async fn out_complete(facts: &[Recorded], context: &Context, head: i64) -> Verdict {
@@ -414,27 +434,35 @@ async fn sent(context: &Context) -> Vec<(i64, Value)> {
     read.collect().await
 }
 
-async fn views_equal_a_rebuild(world: &World) -> Verdict {
+/// What the read models show, and who waits in them.
+async fn views_equal_a_rebuild(world: &World, facts: &[Recorded]) -> (Verdict, Verdict) {
     let views = views(world).await;
     let live = views.live();
     let log = world.log.clone();
     let opened = Runner::open(log.clone(), live.db, live.generation, LAST_EPOCH).await;
     let mut folded = opened.unwrap();
-    catch_up(&mut folded).await;
+    let stuck = catch_up(&mut folded).await.err();
     let generation = live.generation + 1_000;
     let fresh = views.open_generation(generation).await.unwrap();
     let mut fresh = Runner::open(log, fresh.db, generation, 1).await.unwrap();
-    catch_up(&mut fresh).await;
+    catch_up(&mut fresh).await.expect("what the log holds can be folded from its beginning");
     let (ours, theirs) = (hashes(&folded).await.unwrap(), hashes(&fresh).await.unwrap());
     let pairs = ours.iter().zip(&theirs).filter(|(a, b)| a != b);
-    let against = pairs.map(|(a, b)| format!("{}: {} rows and {}", a.0, a.1, b.1)).collect();
+    let mut against: Vec<String> =
+        pairs.map(|(a, b)| format!("{}: {} rows and {}", a.0, a.1, b.1)).collect();
+    against.extend(stuck.map(|it| format!("they cannot go on from {}: {it}", folded.position())));
     let rows: i64 = ours.iter().map(|it| it.1).sum();
     let says = "Every read model equals the fold of the log from its beginning, byte for byte.";
-    Verdict::new("I5", says, format!("{} tables, {rows} rows", ours.len()), against)
+    let mut tx = folded.db().begin_write().await.unwrap();
+    let waiting = parked::load(&mut tx).await.unwrap();
+    tx.rollback().await.unwrap();
+    let equal = Verdict::new("I5", says, format!("{} tables, {rows} rows", ours.len()), against);
+    (equal, poison::parked_and_nobody_else(facts, &waiting))
 }
 
-async fn catch_up(runner: &mut Runner) {
-    while runner.step().await.unwrap().events != 0 {}
+async fn catch_up(runner: &mut Runner) -> Result<(), RunError> {
+    while runner.step().await?.events != 0 {}
+    Ok(())
 }
 
 fn times_rise(facts: &[Recorded]) -> Verdict {
@@ -481,6 +509,37 @@ fn one_alert_an_episode(facts: &[Recorded]) -> Verdict {
     }
     let says = "An alert rings once an episode and is closed once.";
     Verdict::new("I8", says, format!("{} alerts rang", rung.len()), against)
+}
+
+/// Every inquiry of the load is days old and nobody answers it, and whoever is called silent has been so
+/// for months, twice: each of these has to ring, and rings once.
+fn nobody_is_forgotten(facts: &[Recorded], head: i64) -> Verdict {
+    let mut rung: HashMap<(String, EventRef), BTreeSet<String>> = HashMap::new();
+    for it in facts.iter().filter(|it| it.kind == Kind::AlertRaised) {
+        let Ok(Fact::AlertRaised(it)) = it.fact() else { continue };
+        for because in &it.because {
+            let key = (it.kind.to_string(), because.clone());
+            rung.entry(key).or_default().insert(it.alert.to_string());
+        }
+    }
+    let (mut against, mut count) = (vec![], 0);
+    // What was recorded after it was quiet had no time to ring.
+    for it in facts.iter().take_while(|it| it.position <= head) {
+        let silent = it.customer.as_ref().is_some_and(|it| load::is_silent(it.as_str()));
+        let kind = match it.kind {
+            Kind::InteractionInquired => "we_owe",
+            Kind::InteractionContacted if silent => "we_silent",
+            _ => continue,
+        };
+        count += 1;
+        let alerts = rung.get(&(kind.to_owned(), it.reference())).map_or(0, BTreeSet::len);
+        if alerts != 1 {
+            against.push(format!("{alerts} alerts {kind} rang because of {}", it.reference()));
+        }
+    }
+    let says =
+        "Whoever waits for an answer or has been silent for too long has an alert of their own.";
+    Verdict::new("I8", says, format!("{count} neglects"), against)
 }
 
 fn promises_break_once(facts: &[Recorded]) -> Verdict {

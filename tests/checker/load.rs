@@ -22,6 +22,10 @@ use crate::dice::Dice;
 pub const CLIENTS: u64 = 8;
 /// Whom everything is about.
 pub const CUSTOMERS: u64 = 200;
+/// The sixth event of a client is about somebody who has been silent ever since a hundred days ago.
+const SILENT_AT: u64 = 6;
+/// After so long their silence has rung, and somebody has spoken with them in between: 84 days ago.
+const SPOKEN_AFTER: Duration = Duration::from_secs(4);
 /// What each of them rests: together they do some 150 things a second.
 const REST: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(85));
 /// How long an answer is waited for.
@@ -107,6 +111,13 @@ pub struct Doors {
     pub key: String,
     /// Where the brokers are, with commas.
     pub nats: String,
+    /// Whether colleagues promise things to each other, too.
+    pub colleagues: bool,
+}
+
+/// Whether a customer is one whose silences are looked at.
+pub fn is_silent(customer: &str) -> bool {
+    customer.starts_with("s-")
 }
 
 /// Clients at work, and what they tell.
@@ -131,6 +142,8 @@ impl Load {
                 stream: connect(&doors.nats).await,
                 dice: Dice::new(dice.seed()),
                 counter: 0,
+                silent_since: None,
+                spoken: false,
                 past: Vec::new(),
                 last_receipt: 0,
                 last_seen: 0,
@@ -178,6 +191,10 @@ struct Client {
     stream: Context,
     dice: Dice,
     counter: u64,
+    /// When the silent customer was last greeted, as far as the run is concerned.
+    silent_since: Option<Instant>,
+    /// And whether somebody spoke with them since.
+    spoken: bool,
     /// Events that were answered `recorded`: id, whole event, receipt.
     past: Vec<(String, Value, Value)>,
     last_receipt: i64,
@@ -189,11 +206,15 @@ impl Client {
     async fn run(mut self, stop: CancellationToken, tell: mpsc::UnboundedSender<Op>) {
         while !stop.is_cancelled() {
             tokio::time::sleep(self.dice.between(REST.0, REST.1)).await;
+            if let Some(op) = self.silence().await {
+                let _ = tell.send(op);
+                continue;
+            }
             let ops = match self.dice.below(100) {
                 0..8 if !self.past.is_empty() => vec![self.repeat().await],
                 8..11 if !self.past.is_empty() => vec![self.contradict().await],
                 11..16 => vec![self.rubbish().await],
-                16..26 if !self.past.is_empty() => vec![self.read().await],
+                16..26 => self.read().await.into_iter().collect(),
                 26..30 => self.batch().await,
                 it => {
                     let face = match it {
@@ -258,12 +279,17 @@ impl Client {
             _ => ("interaction.greeted", 2, json!({"by_name": true, "text": value})),
         };
         let time = wall - SignedDuration::from_hours(hours);
-        json!({
+        let mut event = json!({
             "specversion": "1.0", "id": format!("e-{n}"), "source": source(self.client),
             "type": format!("sapa.{kind}.v1"), "time": spell(time), "subject": customer,
             "actor": if kind == "interaction.inquired" { "customer" } else { "staff/dewi" },
             "channel": "desk", "data": data,
-        })
+        });
+        // Every second promise is one between colleagues, and about no customer.
+        if kind == "promise.made" && n.is_multiple_of(2) && self.doors.colleagues {
+            event.as_object_mut().expect("an object was written").remove("subject");
+        }
+        event
     }
 
     fn op(&self, deed: Deed, face: Face, event: &Value, begun: f64, outcome: Outcome) -> Op {
@@ -283,6 +309,10 @@ impl Client {
     /// Sends a new event; where the outcome is unknown, mostly again under the same id.
     async fn record(&mut self, face: Face) -> Op {
         let event = self.event();
+        self.record_event(face, event).await
+    }
+
+    async fn record_event(&mut self, face: Face, event: Value) -> Op {
         let begun = self.now();
         let mut outcome = self.send(face, &event).await;
         let mut tries = 1;
@@ -301,6 +331,34 @@ impl Client {
             let id = event["id"].as_str().unwrap_or_default().to_owned();
             self.past.push((id, event.clone(), receipt.clone()));
         }
+    }
+
+    /// Somebody is greeted once, is forgotten, spoken with once, and forgotten again: two silences of one
+    /// customer that both ring within the run.
+    async fn silence(&mut self) -> Option<Op> {
+        let due = match self.silent_since {
+            None => SILENT_AT <= self.counter,
+            Some(since) => !self.spoken && SPOKEN_AFTER < since.elapsed(),
+        };
+        if !due {
+            return None;
+        }
+        self.spoken = self.silent_since.is_some();
+        let (kind, days, data) = if self.spoken {
+            let data = json!({"purpose": "courtesy", "outcome": "reached"});
+            ("interaction.contacted", 84, data)
+        } else {
+            ("interaction.greeted", 100, json!({"by_name": true}))
+        };
+        let mut event = self.event();
+        event["type"] = format!("sapa.{kind}.v1").into();
+        event["time"] = spell(SystemClock.now() - SignedDuration::from_hours(24 * days)).into();
+        event["subject"] = format!("s-{}", self.client).into();
+        event["actor"] = "staff/dewi".into();
+        event["data"] = data;
+        let op = self.record_event(Face::Http, event).await;
+        self.silent_since = Some(Instant::now());
+        Some(op)
     }
 
     async fn batch(&mut self) -> Vec<Op> {
@@ -360,8 +418,9 @@ impl Client {
     }
 
     /// A timeline that is at least as new as the last receipt, and never older than the last look.
-    async fn read(&mut self) -> Op {
-        let (id, event, receipt) = self.past.last().cloned().expect("something is past");
+    async fn read(&mut self) -> Option<Op> {
+        let about_somebody = |it: &&(String, Value, Value)| it.1["subject"].is_string();
+        let (id, event, receipt) = self.past.iter().rev().find(about_somebody).cloned()?;
         let position = receipt["position"].as_i64().unwrap_or(0);
         let customer = event["subject"].as_str().unwrap_or_default();
         let instance = self.index();
@@ -392,7 +451,7 @@ impl Client {
             });
             self.last_seen = self.last_seen.max(seen);
         }
-        self.op(Deed::Read, Face::Http, &event, begun, outcome)
+        Some(self.op(Deed::Read, Face::Http, &event, begun, outcome))
     }
 
     fn pick(&mut self) -> (String, Value, Value) {

@@ -5,14 +5,16 @@
 //! with pictures, says where, and ends with 1 if an invariant is broken. `--brokers 3` runs three
 //! nats-servers with three copies of each stream, `--standby` gives PostgreSQL a synchronous standby; both
 //! bring faults of their own. `-- --mutants` proves the checker itself: every mistake that can be planted
-//! has to be found.
+//! has to be found, and the same faults without a mistake must break nothing; `--mutants M2,M7` tries some.
 
+mod aim;
 mod brokers;
 mod dice;
 mod judge;
 mod load;
 mod mutants;
 mod nemesis;
+mod poison;
 mod proxy;
 mod report;
 mod rolling;
@@ -35,7 +37,7 @@ use nemesis::Fault;
 use world::{On, Shape, World};
 
 const USAGE: &str = "cargo test -p tests --test checker -- [--seed N] [--time 40s|5m] [--on sqlite,postgres] \
-                     [--only FAULT] [--report FOLDER] [--mutants]\n\
+                     [--only FAULT] [--report FOLDER] [--mutants [M2,M7]]\n\
                      [--brokers 1|3]  three nats-servers, three copies of each stream: kill_leader, step_down, no_quorum\n\
                      [--standby]      a synchronous standby, on PostgreSQL only: fail_over";
 
@@ -45,7 +47,8 @@ struct Wanted {
     on: Vec<On>,
     only: Option<Fault>,
     report: PathBuf,
-    mutants: bool,
+    /// Which mistakes are tried, if that is what is wanted.
+    mutants: Option<Vec<Mistake>>,
     brokers: usize,
     standby: bool,
 }
@@ -58,14 +61,15 @@ fn wanted() -> Option<Wanted> {
         on: vec![On::Sqlite, On::Postgres],
         only: None,
         report: target().join("checker"),
-        mutants: false,
+        mutants: None,
         brokers: 1,
         standby: false,
     };
-    let mut arguments = std::env::args().skip(1);
+    let mut arguments = std::env::args().skip(1).peekable();
     while let Some(argument) = arguments.next() {
         if argument == "--mutants" {
-            wanted.mutants = true;
+            let named = arguments.next_if(|it| !it.starts_with("--"));
+            wanted.mutants = Some(mutants::named(named.as_deref())?);
             continue;
         }
         if argument == "--standby" {
@@ -116,8 +120,9 @@ fn main() -> ExitCode {
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.expect("a runtime starts");
-    if wanted.mutants {
-        let caught = runtime.block_on(mutants::all_caught(wanted.seed, &wanted.report));
+    if let Some(mistakes) = &wanted.mutants {
+        let all = mutants::all_caught(mistakes, wanted.seed, &wanted.report);
+        let caught = runtime.block_on(all);
         return if caught { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     let mut all = true;
@@ -142,7 +147,7 @@ async fn check(wanted: &Wanted, on: On) -> bool {
     let plan = Plan {
         seed: wanted.seed,
         time: wanted.time,
-        shape: Shape { on, brokers: wanted.brokers, standby: wanted.standby },
+        shape: Shape { on, brokers: wanted.brokers, standby: wanted.standby, aim: None },
         only: wanted.only.into_iter().collect(),
         program: None,
         mistake: None,
@@ -198,6 +203,8 @@ struct Done {
     setting: serde_json::Value,
     /// What programs and brokers said, by name: kept where an invariant is broken.
     said: Vec<(String, String)>,
+    /// Why an aimed fault did not hit.
+    astray: Option<String>,
 }
 
 async fn run(plan: &Plan) -> Done {
@@ -209,11 +216,17 @@ async fn run(plan: &Plan) -> Done {
         urls: world.instances.iter().map(|it| format!("http://127.0.0.1:{}", it.http)).collect(),
         key: world.key.clone(),
         nats: world.brokers.url(),
+        colleagues: plan.shape.aim.is_none_or(|it| it.colleagues),
     };
     let context = load::connect(&doors.nats).await;
     let load = Load::start(doors, &mut dice, began).await;
     let nemesis = Dice::new(dice.seed());
-    let faults = nemesis::rage(&mut world, nemesis, began, began + plan.time, &plan.only).await;
+    let until = began + plan.time;
+    let faults = match &plan.shape.aim {
+        Some(aim) => aim::watch(&mut world, aim, began, until).await,
+        None => nemesis::rage(&mut world, nemesis, began, until, &plan.only).await,
+    };
+    let astray = plan.shape.aim.and_then(|aim| aim::missed(&aim, &world, &faults));
     let history = load.stop().await;
     let healed = judge::settle(&mut world, &context, plan.patience).await;
     for it in &mut world.instances {
@@ -227,5 +240,5 @@ async fn run(plan: &Plan) -> Done {
         "errors_said": world.instances.iter().map(|it| it.said("ERROR").len()).collect::<Vec<_>>(),
     });
     let said = world.said();
-    Done { history, faults, found, setting, said }
+    Done { history, faults, found, setting, said, astray }
 }

@@ -12,7 +12,7 @@ use crate::brokers;
 use crate::dice::Dice;
 use crate::proxy::Mode;
 use crate::world::{On, World};
-use crate::{rolling, standby};
+use crate::{poison, rolling, standby};
 
 /// How long nothing new goes wrong at the end of each minute.
 const CALM: Duration = Duration::from_secs(10);
@@ -52,6 +52,8 @@ pub enum Fault {
     SlowDatabase,
     /// Another process holds the file (F45).
     LockFile,
+    /// An event that cannot be folded gets into the log (F53).
+    Poison,
     /// Every instance in its turn is asked to end and started again (F11).
     RollingRestart,
     /// `kill -9` of the one of three servers that leads a stream or its consumer (F22).
@@ -73,7 +75,7 @@ impl Fault {
     }
 }
 
-const EVERYWHERE: [Fault; 9] = [
+const EVERYWHERE: [Fault; 10] = [
     Fault::KillServe,
     Fault::KillServe,
     Fault::StopServe,
@@ -83,6 +85,7 @@ const EVERYWHERE: [Fault; 9] = [
     Fault::CutNats,
     Fault::SlowNats,
     Fault::HoldNats,
+    Fault::Poison,
 ];
 const POSTGRES: [Fault; 7] = [
     Fault::EndBackends,
@@ -195,7 +198,7 @@ const fn longest(fault: Fault) -> Duration {
 }
 
 /// Starts again what gave up because a server was not there.
-async fn tend(world: &mut World) {
+pub async fn tend(world: &mut World) {
     world.brokers.revive().await;
     for it in &mut world.instances {
         it.tend();
@@ -260,6 +263,7 @@ async fn strike(
             wait(world, None, lasts).await;
             standby::restore(world).await;
         }
+        Fault::Poison => poison::strike(world).await,
         Fault::RollingRestart => rolling::roll(world).await,
         Fault::CutNats => through_nats(world, instance, Mode::Cut, lasts).await,
         Fault::HoldNats => through_nats(world, instance, Mode::Hold, lasts).await,
@@ -288,7 +292,7 @@ async fn strike(
 }
 
 /// Lets a time pass; whoever ended on its own is started again, but not the one that is to be down.
-async fn wait(world: &mut World, down: Option<usize>, lasts: Duration) {
+pub async fn wait(world: &mut World, down: Option<usize>, lasts: Duration) {
     let until = Instant::now() + lasts;
     while Instant::now() < until {
         for (n, it) in world.instances.iter_mut().enumerate() {

@@ -17,6 +17,7 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use uuid::Uuid;
 
+use crate::aim::Aim;
 use crate::brokers::{Brokers, urls};
 use crate::proxy::Proxy;
 use crate::rolling::Rolls;
@@ -46,6 +47,8 @@ pub struct Instance {
     program: PathBuf,
     folder: PathBuf,
     settings: Vec<(String, String)>,
+    /// What its first start stumbles over.
+    script: &'static str,
     /// Where it answers.
     pub http: u16,
     /// Between it and each broker.
@@ -71,6 +74,9 @@ impl Instance {
         let log = std::fs::OpenOptions::new();
         let log = log.clone().create(true).append(true).open(self.folder.join("said.log")).unwrap();
         let mut command = self.command();
+        if self.starts == 0 && !self.script.is_empty() {
+            command.env("SAPA_FAIL", self.script);
+        }
         command.args([ARGUMENT, "--parent", &std::process::id().to_string(), "--signal", "KILL"]);
         command.arg("--").arg(&self.program).arg("serve");
         command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
@@ -184,6 +190,8 @@ pub struct Shape {
     pub brokers: usize,
     /// Whether PostgreSQL has a synchronous standby.
     pub standby: bool,
+    /// Faults that are aimed.
+    pub aim: Option<Aim>,
 }
 
 /// Everything of one run.
@@ -198,6 +206,8 @@ pub struct World {
     pub standby: Option<Cluster>,
     /// The instances.
     pub instances: Vec<Instance>,
+    /// Customers with an event that cannot be folded.
+    pub poisoned: u32,
     /// What was restarted in turn.
     pub rolls: Rolls,
     /// The log, read without a proxy.
@@ -234,6 +244,10 @@ impl World {
             let mut instance = instance(&program, folder, &brokers, url.as_deref()).await;
             let planted = mistake.map(|it| ("SAPA_MUTANT".to_owned(), it.number().to_owned()));
             instance.settings.extend(planted);
+            if let Some(aim) = &shape.aim {
+                instance.settings.push(("SAPA_NATS__ACK_WAIT".to_owned(), aim.ack_wait.to_owned()));
+                instance.script = if n == 0 { aim.script } else { "" };
+            }
             instances.push(instance);
         }
         instances[0].run(&["setup"]).await;
@@ -253,6 +267,7 @@ impl World {
             cluster,
             standby: second,
             instances,
+            poisoned: 0,
             rolls: Rolls::default(),
             log,
             place,
@@ -315,6 +330,7 @@ async fn instance(
         program: program.to_owned(),
         folder,
         settings,
+        script: "",
         http,
         nats,
         database,

@@ -23,7 +23,7 @@ use events::time::Clock;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use store::checkpoint::{self, Checkpoint, MoveError};
-use store::{Bell, Log, ReadError};
+use store::{Bell, Log, ReadError, failpoint};
 use tokio_util::sync::CancellationToken;
 
 use crate::batch::{self, Outgoing, POSITION, PublishError};
@@ -262,6 +262,7 @@ impl Relay {
             let (position, event, mark) = (last.position, last.reference(), Mark::of(last));
             let messages = self.messages(&page, kinds).await?;
             let batch = self.ids.new_id();
+            failpoint::pass("delivery.before_publish").await;
             let client = self.context.client();
             let (published, next) = tokio::join!(
                 batch::publish(&client, &messages, place.fence(), batch),

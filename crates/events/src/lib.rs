@@ -9,6 +9,7 @@ pub mod canonical;
 pub mod cloudevents;
 pub mod envelope;
 pub mod fact;
+pub mod failpoint;
 pub mod headers;
 pub mod id;
 pub mod json;

@@ -7,7 +7,6 @@
 use uuid::Uuid;
 
 use crate::id::{EventId, Tenant};
-use crate::planted::{Mistake, planted};
 
 /// The namespace of every computed id: UUIDv5 of the URL namespace and `urn:sapa`.
 pub const NAMESPACE: Uuid = Uuid::from_u128(0x8eb4_0708_1dce_5417_9f79_0783_87c7_8a12);
@@ -27,7 +26,6 @@ pub fn reaction_id(
     basis: &str,
     occurrence: u32,
 ) -> Uuid {
-    let occurrence = if planted(Mistake::AlertWithoutEpisode) { 1 } else { occurrence };
     let name = format!("{tenant}|{reaction}|{kind}|{basis}|{occurrence}");
     Uuid::new_v5(&NAMESPACE, name.as_bytes())
 }

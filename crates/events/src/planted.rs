@@ -17,6 +17,8 @@ pub enum Mistake {
     DedupeWithoutSource,
     /// M5: other content under a known id counts as a repetition.
     ConflictIsDuplicate,
+    /// M6: a position is taken before the head is locked.
+    PositionOutsideLock,
     /// M7: what is delivered after a take-over does not wait for what was delivered before it.
     NoBarrier,
     /// M8: the relay publishes without saying what it expects to be the last message.
@@ -29,28 +31,35 @@ pub enum Mistake {
     WallClock,
     /// M12: a checkpoint moves for whoever asks, under whatever epoch.
     NoEpoch,
+    /// M13: what comes after an event that cannot be folded is folded nevertheless.
+    ParkedGoesOn,
     /// M14: what nobody knows the end of is answered as refused.
     UnknownIsRefused,
     /// M15: an answer over NATS has no body.
     EmptyAnswer,
+    /// M16: a time in a column of text has as few digits as it needs.
+    RaggedTimes,
 }
 
 impl Mistake {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::AckBeforeCommit,
         Self::CheckpointApart,
         Self::DedupeBySequence,
         Self::DedupeWithoutSource,
         Self::ConflictIsDuplicate,
+        Self::PositionOutsideLock,
         Self::NoBarrier,
         Self::NoFence,
         Self::ResumeTooFar,
         Self::AlertWithoutEpisode,
         Self::WallClock,
         Self::NoEpoch,
+        Self::ParkedGoesOn,
         Self::UnknownIsRefused,
         Self::EmptyAnswer,
+        Self::RaggedTimes,
     ];
 
     /// Its number, as `SAPA_MUTANT` has it.
@@ -62,14 +71,17 @@ impl Mistake {
             Self::DedupeBySequence => "M3",
             Self::DedupeWithoutSource => "M4",
             Self::ConflictIsDuplicate => "M5",
+            Self::PositionOutsideLock => "M6",
             Self::NoBarrier => "M7",
             Self::NoFence => "M8",
             Self::ResumeTooFar => "M9",
             Self::AlertWithoutEpisode => "M10",
             Self::WallClock => "M11",
             Self::NoEpoch => "M12",
+            Self::ParkedGoesOn => "M13",
             Self::UnknownIsRefused => "M14",
             Self::EmptyAnswer => "M15",
+            Self::RaggedTimes => "M16",
         }
     }
 }

@@ -14,7 +14,7 @@ use events::problem::{Language, Problem};
 use events::time::Clock;
 use jiff::Timestamp;
 use serde_json::Value;
-use store::{Appender, Log, quarantine};
+use store::{Appender, Log, failpoint, quarantine};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -97,6 +97,7 @@ pub(crate) struct Recorder {
 impl Recorder {
     /// Records a chunk and answers for each message. What is left when asked to stop comes back.
     pub(crate) async fn record(self, chunk: Chunk, stop: CancellationToken) -> Vec<Taken> {
+        failpoint::pass("ingest.after_pull").await;
         let Chunk { messages, incarnation, decoded } = chunk;
         let decoded = match decoded {
             Decoded::Here(it) => it,

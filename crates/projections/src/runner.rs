@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use store::checkpoint::{self, Checkpoint};
 use store::db::{Family, Step};
 use store::error::ReadError;
-use store::{Db, Log, Tx, step};
+use store::{Db, Log, Tx, failpoint, step};
 
 use crate::addressed::any_addressed;
 use crate::dossier::Holder;
@@ -200,10 +200,12 @@ impl Runner {
     /// The same, and not past a position.
     pub async fn step_to(&mut self, end: i64) -> Result<Progress, RunError> {
         let left = usize::try_from(end.saturating_sub(self.at.position)).unwrap_or(0);
+        failpoint::pass("projections.before_page").await;
         let page = self.log.read_after(self.at.position, left.min(self.page_events_max)).await?;
         let Some(last) = page.last() else {
             return Ok(Progress { position: self.at.position, events: 0 });
         };
+        failpoint::pass("projections.after_page").await;
         let to = Checkpoint {
             position: last.position,
             event: Some(last.reference()),
@@ -217,6 +219,7 @@ impl Runner {
             tx.commit().await?;
             tx = self.db.begin_write().await?;
         }
+        failpoint::pass("projections.before_checkpoint").await;
         let outcome = match outcome {
             Ok(()) => {
                 checkpoint::advance(&mut tx, CHECKPOINT, &self.at, &to).await.map_err(Into::into)

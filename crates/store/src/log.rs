@@ -7,14 +7,15 @@ use std::collections::HashSet;
 use events::envelope::{Receipt, Recorded};
 use events::id::{CustomerId, EventRef, Stream, Tenant};
 use events::kind::Kind;
+use events::planted::{Mistake, planted};
 use jiff::Timestamp;
 use sqlx::{FromRow, QueryBuilder};
 use uuid::Uuid;
 
 use crate::db::{Db, Durability, Family, LOG_STEPS, Place};
 use crate::error::{OpenError, ReadError};
-use crate::on_db;
 use crate::sql::{ROWS_PER_STATEMENT_MAX, SqlTime, lists};
+use crate::{mistaken, on_db};
 
 /// The log, for reading. Appends go through [`crate::Appender`].
 #[derive(Clone, Debug)]
@@ -138,6 +139,9 @@ impl Log {
 
     async fn prepare(db: Db, identity: Uuid) -> Result<Self, OpenError> {
         db.migrate(Family::Log, LOG_STEPS).await?;
+        if planted(Mistake::PositionOutsideLock) {
+            mistaken::number_outside_lock(&db).await?;
+        }
         let mut tx = db.begin_write().await?;
         crate::on_tx!(&mut tx, conn => {
             sqlx::query(

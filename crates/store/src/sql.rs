@@ -1,5 +1,6 @@
 //! How our values look in a column.
 
+use events::planted::{Mistake, planted};
 use jiff::Timestamp;
 use jiff_sqlx::ToSqlx;
 use sqlx::encode::IsNull;
@@ -67,7 +68,12 @@ impl Type<Sqlite> for SqlTime {
 
 impl Encode<'_, Sqlite> for SqlTime {
     fn encode_by_ref(&self, buf: &mut SqliteArgumentsBuffer) -> Result<IsNull, BoxDynError> {
-        Encode::<Sqlite>::encode(format!("{:.6}", self.0), buf)
+        let digits = if planted(Mistake::RaggedTimes) {
+            self.0.to_string()
+        } else {
+            format!("{:.6}", self.0)
+        };
+        Encode::<Sqlite>::encode(digits, buf)
     }
 }
 
