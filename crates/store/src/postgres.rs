@@ -109,7 +109,7 @@ pub(crate) async fn check(writes: &PgPool, durability: Durability) -> Result<(),
 const APPEND: &str = "
     SELECT outcome, position_at, stream_of, version_at, recorded
       FROM append_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16,
-                         $17, $18, $19, $20, $21)";
+                         $17, $18, $19, $20, $21, $22)";
 
 /// How the function reads that no version is expected.
 const ANY_VERSION: i64 = -1;
@@ -128,7 +128,7 @@ pub(crate) async fn append(
         .flat_map(|(it, number)| it.events.iter().map(move |_| number))
         .collect();
     let events: Vec<&Incoming> = batch.iter().flat_map(|it| &it.events).collect();
-    let (streams, slots) = slots(&events);
+    let Slots { streams, slots, places } = slots(&events);
     let column =
         |value: fn(&Incoming) -> &str| -> Vec<&str> { events.iter().map(|it| value(it)).collect() };
     let optional = |value: fn(&Incoming) -> Option<&str>| -> Vec<Option<&str>> {
@@ -141,6 +141,7 @@ pub(crate) async fn append(
         .bind(streams.iter().map(|it| it.1).collect::<Vec<_>>())
         .bind(numbers)
         .bind(slots)
+        .bind(places)
         .bind(
             events.iter().map(|it| it.expected_version.unwrap_or(ANY_VERSION)).collect::<Vec<_>>(),
         )
@@ -169,20 +170,31 @@ pub(crate) async fn append(
     events.iter().zip(rows).map(|(it, row)| judged(it, row)).collect()
 }
 
-/// Every stream of the batch once, with its tenant, and for each event which of them is its own,
-/// counted from 1.
-fn slots<'a>(events: &[&'a Incoming]) -> (Vec<(&'a str, &'a str)>, Vec<i32>) {
-    let mut streams = Vec::new();
-    let mut known = HashMap::new();
-    let slots = events.iter().map(|it| {
+/// Where the events of a batch stand in their streams, counted from 1.
+#[derive(Default)]
+struct Slots<'a> {
+    /// Every stream of the batch once, with its tenant.
+    streams: Vec<(&'a str, &'a str)>,
+    /// For each event, which of the streams is its own.
+    slots: Vec<i32>,
+    /// For each event, the how manieth of its stream it is in this batch.
+    places: Vec<i32>,
+}
+
+fn slots<'a>(events: &[&'a Incoming]) -> Slots<'a> {
+    let mut found = Slots::default();
+    let mut known: HashMap<(&str, &str), (i32, i32)> = HashMap::new();
+    for it in events {
         let stream = (it.stream.as_str(), it.tenant.as_str());
-        *known.entry(stream).or_insert_with(|| {
-            streams.push(stream);
-            i32::try_from(streams.len()).unwrap_or(i32::MAX)
-        })
-    });
-    let slots = slots.collect();
-    (streams, slots)
+        let (slot, place) = known.entry(stream).or_insert_with(|| {
+            found.streams.push(stream);
+            (i32::try_from(found.streams.len()).unwrap_or(i32::MAX), 0)
+        });
+        *place += 1;
+        found.slots.push(*slot);
+        found.places.push(*place);
+    }
+    found
 }
 
 fn judged(event: &Incoming, row: Row) -> Result<Judged, sqlx::Error> {

@@ -1,12 +1,14 @@
 -- Appends one batch in one round trip.          (postgres)
 --
 -- (a) locks the head as a statement of its own, so that the next statement sees every earlier commit;
--- (b) looks up by index which ids are known and where the streams stand, each stream once;
--- (c) judges and numbers row by row; a request is recorded whole or not at all, so one that meets a conflict
---     gives its numbers back;
--- (d) writes what is new with one statement and answers in the order of the input.
+-- (b) where nobody expects a version and no id is known, which is nearly always, nothing has to be judged:
+--     one statement numbers, writes and answers;
+-- (c) otherwise looks up by index which ids are known and where the streams stand, each stream once,
+-- (d) judges and numbers row by row; a request is recorded whole or not at all, so one that meets a conflict
+--     gives its numbers back,
+-- (e) writes what is new with one statement and answers in the order of the input.
 -- Rows of one request stand together and carry the same `request`; `_slots` says which of the `_streams` an
--- event belongs to. The caller puts an id into a batch once only, and a stream with an expected version into
+-- event belongs to, `_places` the how manieth of its stream it is. The caller puts an id into a batch once only, and a stream with an expected version into
 -- one request of it, so no row has to know of another row's fate but through its request. There an event
 -- expects the version after the new events before it; one that is already recorded is a duplicate whatever
 -- it expects. Arrays that are read by subscript hold no NULL: -1 expects nothing.
@@ -15,7 +17,7 @@
 -- batch itself, so one plan serves all.
 CREATE FUNCTION append_events(
     _now timestamptz, _streams text[], _stream_tenants text[], _requests bigint[], _slots int[],
-    _expected bigint[], _row_streams text[], _tenants text[], _sources text[], _event_ids text[], _types text[],
+    _places int[], _expected bigint[], _row_streams text[], _tenants text[], _sources text[], _event_ids text[], _types text[],
     _customers text[], _occurred timestamptz[], _causations text[], _correlations text[], _traces text[],
     _attributes text[], _incarnations timestamptz[], _sequences bigint[], _fingerprints bytea[], _data text[]
 ) RETURNS TABLE (outcome text, position_at bigint, stream_of text, version_at bigint, recorded timestamptz)
@@ -36,6 +38,31 @@ DECLARE
     _is_refused boolean;
 BEGIN
     SELECT position, greatest(recorded_at, _now) INTO STRICT _head, _recorded FROM log_head FOR UPDATE;
+
+    IF -1 = ALL (_expected) AND NOT EXISTS (
+        SELECT FROM unnest(_event_ids, _sources, _tenants) AS i (event_id, source, tenant)
+          JOIN events e ON e.event_id = i.event_id AND e.source = i.source AND e.tenant = i.tenant)
+    THEN
+        RETURN QUERY
+        WITH new AS (
+            INSERT INTO events (position, tenant, stream, version, source, event_id, type, customer_id,
+                                occurred_at, recorded_at, causation_id, correlation_id, trace, attributes,
+                                incarnation, sequence, fingerprint, data)
+            SELECT _head + n.ordinal, n.tenant, n.stream, coalesce(s.version, 0) + n.place, n.source, n.event_id,
+                   n.type, n.customer_id, n.occurred_at, _recorded, n.causation_id, n.correlation_id, n.trace,
+                   n.attributes, n.incarnation, n.sequence, n.fingerprint, n.data
+              FROM unnest(_places, _row_streams, _tenants, _sources, _event_ids, _types, _customers, _occurred,
+                          _causations, _correlations, _traces, _attributes, _incarnations, _sequences,
+                          _fingerprints, _data) WITH ORDINALITY
+                   AS n (place, stream, tenant, source, event_id, type, customer_id, occurred_at, causation_id,
+                         correlation_id, trace, attributes, incarnation, sequence, fingerprint, data, ordinal)
+              LEFT JOIN LATERAL (SELECT e.version FROM events e WHERE e.stream = n.stream AND e.tenant = n.tenant
+                                  ORDER BY e.version DESC LIMIT 1) s ON true
+            RETURNING position, version)
+        SELECT 'recorded', new.position, NULL::text, new.version, _recorded FROM new ORDER BY new.position;
+        UPDATE log_head SET position = _head + _count, recorded_at = _recorded;
+        RETURN;
+    END IF;
 
     SELECT array_agg(coalesce(e.version, 0) ORDER BY i.ordinal) INTO _stream_heads
       FROM unnest(_streams, _stream_tenants) WITH ORDINALITY AS i (stream, tenant, ordinal)
