@@ -75,8 +75,10 @@ pub async fn measure(ground: &Ground, report: &mut Report) {
             }
             On::Postgres => unnested(&ground.raw_postgres(1).await, events.min(200_000)).await,
         };
-        let what =
-            format!("read models rebuilt from {events} events, {customers} customers, {}", on.name());
+        let what = format!(
+            "read models rebuilt from {events} events, {customers} customers, {}",
+            on.name()
+        );
         report.add(
             Line::plain("P7", what, &[rebuilt], "events/s")
                 .beside("batched inserts, one row an event", &[raw])

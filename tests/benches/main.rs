@@ -110,8 +110,7 @@ fn build() -> bool {
             command.env_remove(name);
         }
     }
-    // With the tests, so that it takes the features that are built already.
-    command.args(["build", "--locked", "-p", "sapa", "-p", "tests"]);
+    command.args(["build", "--locked", "-p", "sapa"]);
     if !target().ends_with("debug") {
         command.arg("--release");
     }

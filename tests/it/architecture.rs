@@ -21,6 +21,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "events",
             "store",
             "futures-util",
+            "rmp-serde",
             "sqlx",
             "tokio",
             "tokio-util",

@@ -21,6 +21,7 @@ stories![
     a_second_event_that_cannot_be_folded_parks_again,
     read_models_that_stand_elsewhere_are_read_again_and_go_on,
     a_build_that_differs_is_not_swapped_in,
+    a_build_goes_on_where_it_was_stopped,
     what_is_given_up_after_a_build_stays_given_up_when_it_is_swapped_in,
 ];
 
@@ -290,6 +291,23 @@ async fn a_build_that_differs_is_not_swapped_in(house: House) {
     assert_eq!(house.views.live().generation, 1);
     let all = generations::list(house.log.db()).await.unwrap();
     assert_eq!(all.last().unwrap().state, "failed");
+}
+
+async fn a_build_goes_on_where_it_was_stopped(house: House) {
+    hard_days(&house).await;
+    break_event(&house, "c-2", "x-1", "2026-05-06T12:01:00+07:00").await;
+    let mut build = Build::begin(&house.views, 1, house.clock.now()).await.unwrap();
+    let generation = build.generation();
+    // What stands apart from customers is in; of them nobody is folded yet.
+    let stop = CancellationToken::new();
+    let stopped = build.follow(&house.views, &stop, |_| stop.cancel()).await;
+    assert!(matches!(stopped, Err(RebuildError::Stopped)), "{stopped:?}");
+    drop(build);
+
+    greet(&house, "c-3", "2026-05-06T12:02:00+07:00").await;
+    let mut build = Build::open(&house.views, generation, 1).await.unwrap();
+    build.follow(&house.views, &CancellationToken::new(), |_| {}).await.unwrap();
+    assert_eq!(build.compare(&house.views).await.unwrap().differs_in, None);
 }
 
 async fn what_is_given_up_after_a_build_stays_given_up_when_it_is_swapped_in(house: House) {

@@ -318,7 +318,8 @@ fn push_arrays(query: &mut QueryBuilder<Postgres>, rows: &[Row]) {
                 "::text[]"
             }
             Cell::Bytes(_) => {
-                let bytes = |it: &Cell| if let Cell::Bytes(it) = it { Some(it.clone()) } else { None };
+                let bytes =
+                    |it: &Cell| if let Cell::Bytes(it) = it { Some(it.clone()) } else { None };
                 arrays.push_bind(cells.map(bytes).collect::<Vec<_>>());
                 "::bytea[]"
             }

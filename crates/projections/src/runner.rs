@@ -240,7 +240,11 @@ impl Runner {
         Ok(Progress { position: last.position, events: page.len() })
     }
 
-    pub(crate) async fn fold_page(&mut self, tx: &mut Tx, page: &[Recorded]) -> Result<(), RunError> {
+    pub(crate) async fn fold_page(
+        &mut self,
+        tx: &mut Tx,
+        page: &[Recorded],
+    ) -> Result<(), RunError> {
         let mut rest = page;
         while let Some(first) = rest.first() {
             self.take_hold(tx, first.recorded_at, first.position - 1).await?;

@@ -106,3 +106,21 @@ impl Decode<'_, Postgres> for SqlTime {
         Ok(Self(<jiff_sqlx::Timestamp as Decode<Postgres>>::decode(value)?.to_jiff()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_filled_up_with_its_last_member() {
+        let all: Vec<usize> = (0..600).collect();
+        let lists = lists(&all);
+        assert_eq!(lists.iter().map(Vec::len).collect::<Vec<_>>(), [512, 512]);
+        assert_eq!(
+            (lists[0][511], lists[1][87], lists[1][88], lists[1][511]),
+            (&511, &599, &599, &599)
+        );
+        assert_eq!(super::lists(&[7]), [[&7]]);
+        assert!(super::lists::<i64>(&[]).is_empty());
+    }
+}
