@@ -56,7 +56,7 @@ fn no_statement_asks_for_every_column() {
 fn statements_are_put_together_unchecked_in_tests_only() {
     let mut files = files_of("crates", "rs");
     files.retain(|it| !it.ends_with("tests.rs") && !shown(it).contains("/tests/"));
-    // A mistake that is planted on purpose, which no build has that was not asked for it.
+    // A mistake that is planted on purpose, and made only by a build that was asked for it.
     files.retain(|it| !it.ends_with("store/src/mistaken.rs"));
     let found = breaches(&files, |line| line.contains(ASSERTED));
     assert!(found.is_empty(), "bind values instead:\n{}", found.join("\n"));

@@ -128,7 +128,7 @@ pub(crate) async fn append(
         .flat_map(|(it, number)| it.events.iter().map(move |_| number))
         .collect();
     let events: Vec<&Incoming> = batch.iter().flat_map(|it| &it.events).collect();
-    let Slots { streams, slots, places } = slots(&events);
+    let Layout { streams, slots, places } = layout(&events);
     let column =
         |value: fn(&Incoming) -> &str| -> Vec<&str> { events.iter().map(|it| value(it)).collect() };
     let optional = |value: fn(&Incoming) -> Option<&str>| -> Vec<Option<&str>> {
@@ -172,7 +172,7 @@ pub(crate) async fn append(
 
 /// Where the events of a batch stand in their streams, counted from 1.
 #[derive(Default)]
-struct Slots<'a> {
+struct Layout<'a> {
     /// Every stream of the batch once, with its tenant.
     streams: Vec<(&'a str, &'a str)>,
     /// For each event, which of the streams is its own.
@@ -181,8 +181,8 @@ struct Slots<'a> {
     places: Vec<i32>,
 }
 
-fn slots<'a>(events: &[&'a Incoming]) -> Slots<'a> {
-    let mut found = Slots::default();
+fn layout<'a>(events: &[&'a Incoming]) -> Layout<'a> {
+    let mut found = Layout::default();
     let mut known: HashMap<(&str, &str), (i32, i32)> = HashMap::new();
     for it in events {
         let stream = (it.stream.as_str(), it.tenant.as_str());
