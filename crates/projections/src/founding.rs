@@ -156,10 +156,9 @@ impl Runner {
             let (tenant, customer) = key;
             facts.retain(|it| !self.skipped.contains(&(tenant.clone(), it.position)));
             let (read, broken) = readable(facts);
-            let facts = match read.is_empty() {
-                true => Facts::new(),
-                false => Facts::from([(customer.clone(), read)]),
-            };
+            // Who has nothing that can be read has no dossier.
+            let facts = Some((customer.clone(), read)).filter(|it| !it.1.is_empty());
+            let facts: Facts = facts.into_iter().collect();
             match broken {
                 None => own.entry(tenant).or_default().extend(facts),
                 // Parked where it could not go on, as if it had been folded until then.
@@ -197,7 +196,9 @@ fn by_holder(facts: Vec<Recorded>) -> BTreeMap<(Tenant, CustomerId), Vec<Recorde
             found.entry((fact.tenant.clone(), customer)).or_default().push(fact);
         }
     }
-    found.values_mut().for_each(|it| it.sort_by_key(|it| it.position));
+    for facts in found.values_mut() {
+        facts.sort_by_key(|it| it.position);
+    }
     found
 }
 

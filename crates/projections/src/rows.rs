@@ -220,10 +220,10 @@ impl Table {
         let key = self.key.join(", ");
         let others = self.columns.iter().filter(|it| !self.key.contains(it));
         let set: Vec<String> = others.map(|it| format!("{it} = excluded.{it}")).collect();
-        match set.is_empty() {
-            true => format!(" ON CONFLICT ({key}) DO NOTHING"),
-            false => format!(" ON CONFLICT ({key}) DO UPDATE SET {}", set.join(", ")),
+        if set.is_empty() {
+            return format!(" ON CONFLICT ({key}) DO NOTHING");
         }
+        format!(" ON CONFLICT ({key}) DO UPDATE SET {}", set.join(", "))
     }
 }
 
