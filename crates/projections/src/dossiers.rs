@@ -1,9 +1,9 @@
 //! Where dossiers are kept: one row a holder. Reads and writes in pages that fit a statement; refuses a
 //! row that does not read as a dossier.
 //!
-//! A row is `MessagePack` in which members stand by their place and have no names: much shorter than JSON
-//! that says the same, so it fits a leaf of the table. A build whose dossiers have another shape cannot read
-//! these, and is made anew from the log like any other.
+//! A row is `MessagePack` in which members stand by their place and have no names, so the empty ones take
+//! a byte each. A build whose dossiers have another shape cannot read these, and is made anew from the
+//! log like any other.
 
 use std::collections::{BTreeSet, HashMap};
 
