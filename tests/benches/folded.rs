@@ -28,7 +28,7 @@ const CUSTOMERS: u64 = 100_000;
 /// Seconds between two events of the history.
 pub const STEP_SECONDS: u64 = 30;
 /// Events handed in at once.
-const BATCH: u64 = 512;
+pub const BATCH: u64 = 512;
 
 /// Where a history lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

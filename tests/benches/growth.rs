@@ -1,9 +1,11 @@
 //! P9 and P11: whether anything gets slower, or takes more memory, as the log grows.
 //!
 //! A history is appended, and at each mark everything is measured on what is there by then: all read
-//! models are made anew from the whole log, and the last stretch of it is followed page by page. There is a customer to every ten events at each mark, so a timeline is as long at
-//! the last mark as at the first, and only the log differs. What is drawn is written as a picture
-//! for each database. Nothing here is kept for every event: not even the curves grow with the log.
+//! models are made anew from the whole log, and the last stretch of it is followed page by page.
+//! There is a customer to every ten events at each mark, so a timeline is as long at the last mark as at
+//! the first, and only the log differs. Afterwards the database alone grows as far, beside which the
+//! appends stand. What is drawn is written as a picture for each database. Nothing here is kept for
+//! every event: not even the curves grow with the log.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
@@ -19,6 +21,7 @@ use store::db::Place;
 use store::{Db, generations};
 use tokio_util::sync::CancellationToken;
 
+use crate::bare::Bare;
 use crate::folded::{On, STEP_SECONDS, fill_every, nothing_due, reactor, soonest, views};
 use crate::ground::{Ground, OpenLog, memory_mb, rate};
 use crate::load;
@@ -99,6 +102,8 @@ struct Mark {
     /// Seconds since the beginning.
     at: f64,
     appends: Vec<f64>,
+    /// Of the database alone.
+    bare: Vec<f64>,
     rebuilt: f64,
     followed: f64,
     pages: Vec<f64>,
@@ -164,6 +169,7 @@ async fn grow(ground: &Ground, on: On, events: u64) -> Growth {
             events: mark,
             at: began.elapsed().as_secs_f64(),
             appends: appends.iter().copied().collect(),
+            bare: Vec::new(),
             rebuilt,
             followed,
             pages,
@@ -185,6 +191,14 @@ async fn grow(ground: &Ground, on: On, events: u64) -> Growth {
     }
     sampler.abort();
     growth.peak = memory_mb(std::process::id(), "VmHWM");
+    drop((views, log));
+    let mut bare = Bare::open(ground, on).await;
+    for mark in &mut growth.marks {
+        let customers = customers(ground, mark.events);
+        mark.bare = bare.grow(mark.events, customers, ground.amount(STRETCH), STRETCHES).await;
+        let inserted = median(&mark.bare);
+        eprintln!("{}: {} rows, the database alone: {inserted:.0}/s", on.name(), mark.events);
+    }
     growth
 }
 
@@ -334,7 +348,10 @@ impl Growth {
             let plain = |what: &str, figures: &[f64], unit| {
                 Line::plain("P11", format!("{what} at {at}"), figures, unit)
             };
-            report.add(plain("appends, batches of 512,", &mark.appends, "events/s"));
+            report.add(
+                plain("appends, batches of 512,", &mark.appends, "events/s")
+                    .beside("the same table, the database alone", &mark.bare),
+            );
             report.add(plain("all read models rebuilt", &[mark.rebuilt], "events/s"));
             report.add(plain("read models followed page by page", &[mark.followed], "events/s"));
             let pages = format!("timeline pages, {:.1} entries each, 8 readers,", mark.entries);
@@ -356,6 +373,9 @@ impl Growth {
                 .goal(Goal::AtLeast(0.8))
             };
             report.add(over("appends", &last.appends, &first.appends, "events/s"));
+            report.add(
+                over("the database alone", &last.bare, &first.bare, "rows/s").goal(Goal::None),
+            );
             report.add(over("timeline pages", &last.pages, &first.pages, "pages/s"));
         }
         let line = Line::plain("P11", format!("memory at most, {on}"), &[self.peak], "MB");

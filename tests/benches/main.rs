@@ -6,6 +6,7 @@
 //! measured only when it is named. It prints a table and writes JSON beside the build. Nothing is asserted.
 
 mod append;
+mod bare;
 mod drain;
 mod faces;
 mod folded;

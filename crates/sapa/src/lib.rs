@@ -15,3 +15,7 @@ pub mod output;
 pub mod serve;
 pub mod servers;
 pub mod telemetry;
+
+/// In the library, so that what is tested and measured in one process allocates as the program does.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
