@@ -129,14 +129,15 @@ pub async fn visible(ground: &Ground, report: &mut Report) {
         let key = serving.key();
         let seconds = u32::try_from(ground.amount(2_000) / 100).unwrap_or(20);
         let background = tokio::spawn(publish(context.clone(), PUBLISHED_PER_SECOND * seconds));
-        let (mut seen, mut acknowledged) = (Vec::new(), Vec::new());
+        let (mut seen, mut acknowledged, mut recorded) = (Vec::new(), Vec::new(), Vec::new());
         let mut connection = Connection::open(serving.port).await.unwrap();
         let mut n = 0;
         while !background.is_finished() {
             n += 1;
-            let (ack, shown) = probe(&context, &mut connection, &key, n).await;
-            acknowledged.push(ack);
-            seen.push(shown);
+            let probe = probe(&context, &mut connection, &key, n).await;
+            acknowledged.push(probe.acknowledged);
+            recorded.push(probe.recorded);
+            seen.push(probe.seen);
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         background.await.unwrap();
@@ -147,6 +148,8 @@ pub async fn visible(ground: &Ground, report: &mut Report) {
                 .beside("the broker's acknowledgement, p50", &[median(&acknowledged)])
                 .goal(Goal::AtMost(3.0)),
         );
+        let what = format!("published until its commit began, p50, {}", on.name());
+        report.add(Line::plain("P6", what, &[median(&recorded)], "ms"));
         let what = format!("published until on the timeline, p99, {}", on.name());
         report
             .add(Line::plain("P6", what, &[quantile(&seen, 0.99)], "ms").goal(Goal::AtMost(30.0)));
@@ -167,19 +170,28 @@ async fn publish(context: jetstream::Context, count: u32) {
     }
 }
 
-/// Milliseconds until the broker had an event, and until the timeline showed it.
+/// Milliseconds from publishing an event.
+struct Probe {
+    /// Until the broker had it.
+    acknowledged: f64,
+    /// Until the log began to commit it: its `recorded_at`, by the same clock.
+    recorded: f64,
+    /// Until the timeline showed it.
+    seen: f64,
+}
+
 async fn probe(
     context: &jetstream::Context,
     connection: &mut Connection,
     key: &str,
     n: u64,
-) -> (f64, f64) {
+) -> Probe {
     let mut event = load::note(n, 1, SystemClock.now());
     event["id"] = format!("probe-{n}").into();
     event["subject"] = format!("probe-{n}").into();
     let path = format!("/v1/customers/probe-{n}/timeline?limit=1");
     let ask = request("GET", &path, key, b"");
-    let began = Instant::now();
+    let (began, published) = (Instant::now(), SystemClock.now());
     let subject = "sapa.v1.main.in.interaction.noted";
     let ack = context.publish(subject, event.to_string().into()).await.unwrap();
     ack.await.unwrap();
@@ -188,7 +200,12 @@ async fn probe(
         let (status, body) = connection.ask(&ask).await.unwrap();
         // Nobody knew the customer before.
         if status == 200 {
-            return (acknowledged, millis(began));
+            let seen = millis(began);
+            let page: Value = serde_json::from_slice(&body).expect("an answer is JSON");
+            let at = page["items"][0]["recorded_at"].as_str().unwrap_or_default();
+            let at: jiff::Timestamp = at.parse().expect("an entry says when it was recorded");
+            let recorded = at.duration_since(published).as_secs_f64() * 1e3;
+            return Probe { acknowledged, recorded, seen };
         }
         assert!(
             began.elapsed() < Duration::from_secs(30),

@@ -84,6 +84,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "hyper",
             "hyper-util",
             "indicatif",
+            "mimalloc",
             "prometheus-client",
             "reqwest",
             "rustix",

@@ -84,11 +84,6 @@ const REFERENCE_AT: &str = "
       FROM events
      WHERE position = $1";
 
-const CUSTOMERS_HEAD: &str =
-    "SELECT position, tenant, stream, version, source, event_id, type, customer_id, occurred_at,
-            recorded_at, causation_id, correlation_id, trace, attributes, data
-       FROM events WHERE customer_id IN (";
-
 const COUNT_BY_CUSTOMER: &str = "
     SELECT customer_id, count(*)
       FROM events
@@ -108,15 +103,30 @@ const READ_APART: &str = "
      ORDER BY position
      LIMIT $3";
 
-const POSITIONS_HEAD: &str =
-    "SELECT position, tenant, stream, version, source, event_id, type, customer_id, occurred_at,
-            recorded_at, causation_id, correlation_id, trace, attributes, data
-       FROM events WHERE position IN (";
+const LISTED_HEAD: &str = "
+    SELECT position, tenant, stream, version, source, event_id, type, customer_id, occurred_at,
+           recorded_at, causation_id, correlation_id, trace, attributes, data
+      FROM events
+     WHERE ";
 
-const REFERENCES_HEAD: &str =
-    "SELECT position, tenant, stream, version, source, event_id, type, customer_id, occurred_at,
-            recorded_at, causation_id, correlation_id, trace, attributes, data
-       FROM events WHERE (event_id, source, tenant) IN (";
+/// The facts that a list finds, in no promised order: for each chunk of it one statement, which has
+/// few texts. The block writes what is asked of a row.
+macro_rules! read_listed {
+    ($log:expr, $wanted:expr, ($query:ident, $chunk:ident) => $condition:block) => {{
+        let mut facts = Vec::new();
+        for $chunk in lists($wanted) {
+            let rows: Vec<Row> = on_db!(&$log.db, pool => {
+                let mut $query = QueryBuilder::new(LISTED_HEAD);
+                $condition
+                $query.build_query_as().fetch_all(pool).await
+            })?;
+            for row in rows {
+                facts.push(Recorded::try_from(row)?);
+            }
+        }
+        facts
+    }};
+}
 
 impl Log {
     /// Opens the log at a place, brings its tables up to date and gives it an identity once.
@@ -308,23 +318,15 @@ impl Log {
         customers: &[&CustomerId],
         up_to: i64,
     ) -> Result<Vec<Recorded>, ReadError> {
-        let mut facts = Vec::new();
-        for chunk in lists(customers) {
-            let rows: Vec<Row> = on_db!(&self.db, pool => {
-                let mut query = QueryBuilder::new(CUSTOMERS_HEAD);
-                let mut list = query.separated(", ");
-                for it in chunk {
-                    list.push_bind(it.as_str());
-                }
-                query.push(") AND position <= ").push_bind(up_to);
-                query.push(" AND tenant = ").push_bind(tenant.as_str());
-                query.push(" ORDER BY position");
-                query.build_query_as().fetch_all(pool).await
-            })?;
-            for row in rows {
-                facts.push(Recorded::try_from(row)?);
+        let mut facts = read_listed!(self, customers, (query, chunk) => {
+            query.push("customer_id IN (");
+            let mut list = query.separated(", ");
+            for it in chunk {
+                list.push_bind(it.as_str());
             }
-        }
+            query.push(") AND position <= ").push_bind(up_to);
+            query.push(" AND tenant = ").push_bind(tenant.as_str());
+        });
         facts.sort_by_key(|it| it.position);
         Ok(facts)
     }
@@ -354,22 +356,14 @@ impl Log {
         customers: &[String],
         up_to: i64,
     ) -> Result<Vec<Recorded>, ReadError> {
-        let mut facts = Vec::new();
-        for chunk in lists(customers) {
-            let rows: Vec<Row> = on_db!(&self.db, pool => {
-                let mut query = QueryBuilder::new(CUSTOMERS_HEAD);
-                let mut list = query.separated(", ");
-                for it in chunk {
-                    list.push_bind(it);
-                }
-                query.push(") AND position <= ").push_bind(up_to);
-                query.build_query_as().fetch_all(pool).await
-            })?;
-            for row in rows {
-                facts.push(Recorded::try_from(row)?);
+        Ok(read_listed!(self, customers, (query, chunk) => {
+            query.push("customer_id IN (");
+            let mut list = query.separated(", ");
+            for it in chunk {
+                list.push_bind(it);
             }
-        }
-        Ok(facts)
+            query.push(") AND position <= ").push_bind(up_to);
+        }))
     }
 
     /// What stands apart from the customers after a position and up to another one: facts about
@@ -393,22 +387,14 @@ impl Log {
         tenant: &Tenant,
         positions: &[i64],
     ) -> Result<Vec<Recorded>, ReadError> {
-        let mut facts = Vec::new();
-        for chunk in lists(positions) {
-            let rows: Vec<Row> = on_db!(&self.db, pool => {
-                let mut query = QueryBuilder::new(POSITIONS_HEAD);
-                let mut list = query.separated(", ");
-                for it in chunk {
-                    list.push_bind(*it);
-                }
-                query.push(") AND tenant = ").push_bind(tenant.as_str());
-                query.build_query_as().fetch_all(pool).await
-            })?;
-            for row in rows {
-                facts.push(Recorded::try_from(row)?);
+        Ok(read_listed!(self, positions, (query, chunk) => {
+            query.push("position IN (");
+            let mut list = query.separated(", ");
+            for it in chunk {
+                list.push_bind(*it);
             }
-        }
-        Ok(facts)
+            query.push(") AND tenant = ").push_bind(tenant.as_str());
+        }))
     }
 
     /// The facts that some references name, in no promised order; unknown ones are left out.
@@ -417,25 +403,17 @@ impl Log {
         tenant: &Tenant,
         references: &[EventRef],
     ) -> Result<Vec<Recorded>, ReadError> {
-        let mut facts = Vec::new();
         let wanted: HashSet<&EventRef> = references.iter().collect();
         let wanted: Vec<&EventRef> = wanted.into_iter().collect();
-        for chunk in lists(&wanted) {
-            let rows: Vec<Row> = on_db!(&self.db, pool => {
-                let mut query = QueryBuilder::new(REFERENCES_HEAD);
-                query.push_values(chunk, |mut row, it| {
-                    row.push_bind(it.id.as_str())
-                        .push_bind(it.source.as_str())
-                        .push_bind(tenant.as_str());
-                });
-                query.push(")");
-                query.build_query_as().fetch_all(pool).await
-            })?;
-            for row in rows {
-                facts.push(Recorded::try_from(row)?);
-            }
-        }
-        Ok(facts)
+        Ok(read_listed!(self, &wanted, (query, chunk) => {
+            query.push("(event_id, source, tenant) IN (");
+            query.push_values(chunk, |mut row, it| {
+                row.push_bind(it.id.as_str())
+                    .push_bind(it.source.as_str())
+                    .push_bind(tenant.as_str());
+            });
+            query.push(")");
+        }))
     }
 
     /// The receipt of an event, if it is recorded.
