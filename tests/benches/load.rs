@@ -1,10 +1,10 @@
 //! Events to measure with: the same ones in every run, through the one validator.
 
-use events::cloudevents::{Sender, structured};
 use events::envelope::Incoming;
 use events::id::Tenant;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use tests::event::{self, anybody};
 
 /// Bytes of the data of a note, with its member names.
 pub const NOTE_DATA_BYTES: usize = 400;
@@ -65,16 +65,5 @@ fn envelope(kind: &str, n: u64, customer: u64, at: Timestamp, data: &Value) -> V
 /// What the validator makes of an event.
 pub fn incoming(event: &Value, now: Timestamp) -> Incoming {
     let tenant = tenant();
-    let sender = Sender {
-        tenant: &tenant,
-        now,
-        may_import: true,
-        sources: None,
-        route: None,
-        key: b"key",
-        refuse_unknown_fields: true,
-        external_venues: &[],
-    };
-    structured(event.to_string().as_bytes(), &sender)
-        .unwrap_or_else(|problem| panic!("{problem} {:?} in {event}", problem.errors))
+    event::incoming(event.to_string().as_bytes(), &anybody(&tenant, now))
 }

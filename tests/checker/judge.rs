@@ -2,39 +2,32 @@
 //!
 //! An invariant that could not be looked at says so; it is not held.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
-use async_nats::jetstream::consumer::{AckPolicy, pull};
 use events::envelope::Recorded;
-use events::fact::Fact;
-use events::id::{EventRef, Tenant};
-use events::kind::Kind;
-use futures_util::StreamExt as _;
-use jiff::SignedDuration;
+use events::id::Tenant;
 use projections::rebuild::hashes;
 use projections::runner::RunError;
 use projections::{Runner, Views, parked};
 use sapa::clock::SystemClock;
 use serde_json::{Value, json};
+use store::ReadError;
 use store::quarantine;
-use store::{Log, ReadError};
-use tokio::time::Instant;
+use tests::read::{Sent, recorded, sent};
 
 use crate::brokers;
 use crate::load::{Deed, Face, Op, Outcome, source};
 use crate::nemesis::{Event, Fault};
+use crate::obligations::{nobody_is_forgotten, one_alert_an_episode, promises_break_once};
+use crate::settle::Quiet;
 use crate::world::World;
-use crate::{load, poison, rolling};
+use crate::{poison, rolling};
 
-/// Nothing new for so long is the end: the reactions look once a second.
-const QUIET: Duration = Duration::from_secs(3);
 /// What healing may take: a lease, the broker's pin, and the work that is left.
 const HEALED_WITHIN: Duration = Duration::from_secs(30);
-/// How long it is waited for nevertheless.
-pub const PATIENCE: Duration = Duration::from_mins(3);
 /// An epoch that no term of a run reaches.
 const LAST_EPOCH: i64 = 1 << 40;
 /// What the density of the log is called.
@@ -105,65 +98,9 @@ impl Found {
     }
 }
 
-/// That it became quiet.
-#[derive(Clone, Copy, Debug)]
-pub struct Quiet {
-    /// How long that took.
-    pub after: Duration,
-    /// Where the log stood then. What is decided after that may go out with the next start only.
-    pub head: i64,
-}
-
-/// Waits until everything is quiet, unless that does not happen.
-pub async fn settle(
-    world: &mut World,
-    context: &Context,
-    patience: Duration,
-) -> Result<Quiet, String> {
-    let began = Instant::now();
-    let views = views(world).await;
-    let mut quiet_since = Instant::now();
-    let mut head_before = -1;
-    loop {
-        for it in &mut world.instances {
-            it.tend();
-        }
-        let waiting = ingest_waiting(context).await;
-        let head = world.log.head().await.unwrap_or(-1);
-        let folded = views.position().await.unwrap_or(-2);
-        let sent = last_sent(context).await;
-        let done = waiting == Some(0) && folded == head && sent == head && head == head_before;
-        if !done {
-            quiet_since = Instant::now();
-        } else if QUIET <= quiet_since.elapsed() {
-            return Ok(Quiet { after: quiet_since.duration_since(began), head });
-        }
-        if patience < began.elapsed() {
-            return Err(format!(
-                "not quiet after {patience:?}: {waiting:?} messages wait, the log is at {head}, the read models at {folded}, the relay at {sent}"
-            ));
-        }
-        head_before = head;
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-}
-
-async fn views(world: &World) -> Views {
+/// The read models as the instances left them.
+pub async fn views(world: &World) -> Views {
     Views::open(world.place.clone(), world.log.clone(), Arc::new(SystemClock), 2).await.unwrap()
-}
-
-async fn ingest_waiting(context: &Context) -> Option<u64> {
-    let stream = context.get_stream("SAPA_IN").await.ok()?;
-    let consumer = stream.get_consumer::<pull::Config>("ingest").await.ok()?;
-    let info = consumer.cached_info();
-    Some(info.num_pending + u64::try_from(info.num_ack_pending).unwrap_or(0))
-}
-
-async fn last_sent(context: &Context) -> i64 {
-    let Ok(stream) = context.get_stream("SAPA_OUT").await else { return 0 };
-    let last = stream.get_last_raw_message_by_subject("sapa.v1.>").await.ok();
-    let position = last.and_then(|it| it.headers.get("Sapa-Position").map(ToString::to_string));
-    position.and_then(|it| it.parse().ok()).unwrap_or(0)
 }
 
 /// Judges everything. The instances have stopped; the servers run.
@@ -174,9 +111,9 @@ pub async fn judge(
     faults: &[Event],
     healed: Result<Quiet, String>,
 ) -> Found {
-    let facts = match everything(&world.log).await {
-        Ok(facts) => facts,
-        Err(hole) => return Found::of_a_hole(hole),
+    let facts = match recorded(&world.log).await {
+        Err(hole @ ReadError::Hole { .. }) => return Found::of_a_hole(hole.to_string()),
+        facts => facts.unwrap(),
     };
     let log = Index::of(&facts);
     let (i1, lost) = nothing_lost(history, faults, &log);
@@ -223,22 +160,6 @@ pub async fn judge(
         lost,
         facts: facts.len(),
         healed: healed.ok().map(|it| it.after.as_secs_f64()),
-    }
-}
-
-/// All that the log holds.
-async fn everything(log: &Log) -> Result<Vec<Recorded>, String> {
-    let mut facts: Vec<Recorded> = Vec::new();
-    loop {
-        let last = facts.last().map_or(0, |it| it.position);
-        let page = match log.read_after(last, 500).await {
-            Err(error @ ReadError::Hole { .. }) => return Err(error.to_string()),
-            page => page.unwrap(),
-        };
-        if page.is_empty() {
-            return Ok(facts);
-        }
-        facts.extend(page);
     }
 }
 
@@ -390,7 +311,7 @@ async fn out_complete(facts: &[Recorded], context: &Context, head: i64) -> Verdi
     let sent = sent(context).await;
     let mut next = 1;
     let mut repeats = 0;
-    for (position, body) in &sent {
+    for Sent { position, body } in &sent {
         match position.cmp(&next) {
             std::cmp::Ordering::Equal => next += 1,
             std::cmp::Ordering::Less => repeats += 1,
@@ -414,24 +335,6 @@ async fn out_complete(facts: &[Recorded], context: &Context, head: i64) -> Verdi
     }
     let says = "Every position goes out in order, none is left out, none doubled by two relays.";
     Verdict::new("I4", says, format!("{} messages", sent.len()), against)
-}
-
-/// All of `SAPA_OUT`: position and body.
-async fn sent(context: &Context) -> Vec<(i64, Value)> {
-    let mut context = context.clone();
-    context.set_timeout(Duration::from_secs(30));
-    let stream = context.get_stream("SAPA_OUT").await.unwrap();
-    let count = usize::try_from(stream.cached_info().state.messages).unwrap();
-    let config = pull::Config { ack_policy: AckPolicy::None, ..Default::default() };
-    let consumer = stream.create_consumer(config).await.unwrap();
-    let messages = consumer.messages().await.unwrap();
-    let read = messages.take(count).map(|it| {
-        let it = it.unwrap();
-        let headers = it.headers.as_ref().expect("ours have headers");
-        let position = headers.get("Sapa-Position").map_or("0", |it| it.as_str());
-        (position.parse().unwrap_or(0), serde_json::from_slice(&it.payload).unwrap_or_default())
-    });
-    read.collect().await
 }
 
 /// What the read models show, and who waits in them.
@@ -481,99 +384,6 @@ fn reads_are_honest(history: &[Op]) -> Verdict {
     }
     let says = "An answer shows what it says it shows, and a session never goes back.";
     Verdict::new("I7", says, format!("{count} reads"), against)
-}
-
-fn one_alert_an_episode(facts: &[Recorded]) -> Verdict {
-    let mut against = Vec::new();
-    let mut open: BTreeMap<String, bool> = BTreeMap::new();
-    let mut rung = BTreeSet::new();
-    for it in facts {
-        let Ok(data) = serde_json::from_str::<Value>(&it.data) else { continue };
-        let alert = data["alert"].as_str().unwrap_or_default().to_owned();
-        match it.kind {
-            Kind::AlertRaised => {
-                if !rung.insert((alert.clone(), data["occurrence"].as_u64())) {
-                    against.push(format!("{alert} rang twice for one episode, at {}", it.position));
-                }
-                if open.insert(alert.clone(), true) == Some(true) {
-                    against.push(format!("{alert} rang at {} while it was open", it.position));
-                }
-            }
-            Kind::AlertResolved | Kind::AlertWithdrawn => {
-                if open.insert(alert.clone(), false) != Some(true) {
-                    against.push(format!("{alert} was closed at {} and was not open", it.position));
-                }
-            }
-            _ => {}
-        }
-    }
-    let says = "An alert rings once an episode and is closed once.";
-    Verdict::new("I8", says, format!("{} alerts rang", rung.len()), against)
-}
-
-/// Every inquiry of the load is days old and nobody answers it, and whoever is called silent has been so
-/// for months, twice: each of these has to ring, and rings once.
-fn nobody_is_forgotten(facts: &[Recorded], head: i64) -> Verdict {
-    let mut rung: HashMap<(String, EventRef), BTreeSet<String>> = HashMap::new();
-    for it in facts.iter().filter(|it| it.kind == Kind::AlertRaised) {
-        let Ok(Fact::AlertRaised(it)) = it.fact() else { continue };
-        for because in &it.because {
-            let key = (it.kind.to_string(), because.clone());
-            rung.entry(key).or_default().insert(it.alert.to_string());
-        }
-    }
-    let (mut against, mut count) = (vec![], 0);
-    // What was recorded after it was quiet had no time to ring.
-    for it in facts.iter().take_while(|it| it.position <= head) {
-        let silent = it.customer.as_ref().is_some_and(|it| load::is_silent(it.as_str()));
-        let kind = match it.kind {
-            Kind::InteractionInquired => "we_owe",
-            Kind::InteractionContacted if silent => "we_silent",
-            _ => continue,
-        };
-        count += 1;
-        let alerts = rung.get(&(kind.to_owned(), it.reference())).map_or(0, BTreeSet::len);
-        if alerts != 1 {
-            against.push(format!("{alerts} alerts {kind} rang because of {}", it.reference()));
-        }
-    }
-    let says =
-        "Whoever waits for an answer or has been silent for too long has an alert of their own.";
-    Verdict::new("I8", says, format!("{count} neglects"), against)
-}
-
-fn promises_break_once(facts: &[Recorded]) -> Verdict {
-    let mut against = Vec::new();
-    let mut due: BTreeMap<String, jiff::Timestamp> = BTreeMap::new();
-    let mut broken: BTreeMap<String, u32> = BTreeMap::new();
-    for it in facts {
-        let Ok(data) = serde_json::from_str::<Value>(&it.data) else { continue };
-        let promise = data["promise"].as_str().unwrap_or_default().to_owned();
-        match it.kind {
-            Kind::PromiseMade => {
-                if let Some(at) = data["due_at"].as_str().and_then(|it| it.parse().ok()) {
-                    due.insert(promise, at);
-                }
-            }
-            Kind::PromiseSettled if data["how"] == "broken" => {
-                if due.get(&promise).is_none_or(|at| it.recorded_at < *at) {
-                    against
-                        .push(format!("{promise} was broken at {} before it was due", it.position));
-                }
-                *broken.entry(promise).or_default() += 1;
-            }
-            _ => {}
-        }
-    }
-    let end = facts.last().map(|it| it.recorded_at - SignedDuration::from_secs(10));
-    for (promise, at) in &due {
-        let times = broken.get(promise).copied().unwrap_or(0);
-        if times != 1 && end.is_some_and(|end| *at < end) {
-            against.push(format!("{promise}, due {at}, was broken {times} times"));
-        }
-    }
-    let says = "A promise that nobody kept breaks once, and never before it is due.";
-    Verdict::new("I9", says, format!("{} promises", due.len()), against)
 }
 
 /// Ids of what is in quarantine, and how often.

@@ -12,11 +12,10 @@ use events::time::{Clock as _, spell};
 use jiff::SignedDuration;
 use sapa::clock::SystemClock;
 use serde_json::{Value, json};
+use tests::dice::Dice;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-
-use crate::dice::Dice;
 
 /// Clients at work.
 pub const CLIENTS: u64 = 8;

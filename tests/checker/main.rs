@@ -9,15 +9,16 @@
 
 mod aim;
 mod brokers;
-mod dice;
 mod judge;
 mod load;
 mod mutants;
 mod nemesis;
+mod obligations;
 mod poison;
 mod proxy;
 mod report;
 mod rolling;
+mod settle;
 mod standby;
 mod world;
 
@@ -29,9 +30,9 @@ use events::planted::Mistake;
 use events::time::{Clock as _, spell};
 use sapa::clock::SystemClock;
 use serde_json::json;
+use tests::dice::Dice;
 use tokio::time::Instant;
 
-use dice::Dice;
 use load::{Doors, Load};
 use nemesis::Fault;
 use world::{On, Shape, World};
@@ -151,7 +152,7 @@ async fn check(wanted: &Wanted, on: On) -> bool {
         only: wanted.only.into_iter().collect(),
         program: None,
         mistake: None,
-        patience: judge::PATIENCE,
+        patience: settle::PATIENCE,
     };
     let done = run(&plan).await;
     let report = report::Run {
@@ -228,7 +229,7 @@ async fn run(plan: &Plan) -> Done {
     };
     let astray = plan.shape.aim.and_then(|aim| aim::missed(&aim, &world, &faults));
     let history = load.stop().await;
-    let healed = judge::settle(&mut world, &context, plan.patience).await;
+    let healed = settle::settle(&mut world, &context, plan.patience).await;
     for it in &mut world.instances {
         it.stop().await;
     }

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use crate::aim::Aim;
 use crate::nemesis::Fault;
 use crate::world::{On, Shape};
-use crate::{Done, Plan, judge, run};
+use crate::{Done, Plan, run, settle};
 
 /// Seeds that are tried for one mistake: together they take no longer than the smoke.
 const SEEDS: u64 = 3;
@@ -185,7 +185,7 @@ async fn catch(
 /// faults have hit, so another seed may be needed.
 async fn holds_without(stage: Stage, seed: u64, program: &Path) -> bool {
     for seed in seed..seed + SEEDS {
-        let it = attempt(stage, None, seed, program, judge::PATIENCE).await;
+        let it = attempt(stage, None, seed, program, settle::PATIENCE).await;
         match (it.broken, it.astray) {
             (Some((_, by, why)), _) => {
                 eprintln!("     without a mistake {by} is broken, seed {seed}: {why}");

@@ -6,10 +6,10 @@ use rustix::process::Signal;
 use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use store::db::Place;
+use tests::dice::Dice;
 use tokio::time::Instant;
 
 use crate::brokers;
-use crate::dice::Dice;
 use crate::proxy::Mode;
 use crate::world::{On, World};
 use crate::{poison, rolling, standby};

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use events::cloudevents::{Sender, structured};
 use events::envelope::{Incoming, Recorded};
 use events::id::Tenant;
 use events::time::{Clock as _, spell};
@@ -16,6 +15,7 @@ use projections::parked::Parked;
 use sapa::clock::SystemClock;
 use serde_json::json;
 use store::{Bell, Writer};
+use tests::event::{anybody, incoming};
 use tokio_util::sync::CancellationToken;
 
 use crate::judge::Verdict;
@@ -51,22 +51,12 @@ pub async fn strike(world: &mut World) {
 fn greeting(customer: &str, n: usize) -> Incoming {
     let tenant: Tenant = "main".parse().expect("a tenant");
     let now = SystemClock.now();
-    let sender = Sender {
-        tenant: &tenant,
-        now,
-        may_import: true,
-        sources: None,
-        route: None,
-        key: b"a key of thirty-two bytes, or so",
-        refuse_unknown_fields: false,
-        external_venues: &[],
-    };
     let event = json!({
         "specversion": "1.0", "id": format!("{customer}-{n}"), "source": "/poison",
         "type": "sapa.interaction.greeted.v1", "time": spell(now - SignedDuration::from_secs(1)),
         "subject": customer, "actor": "staff/dewi", "channel": "desk", "data": {"by_name": true},
     });
-    structured(event.to_string().as_bytes(), &sender).expect("a greeting is valid")
+    incoming(event.to_string().as_bytes(), &anybody(&tenant, now))
 }
 
 /// Whether exactly those are parked whose event cannot be read, each with all that came after it.

@@ -1,6 +1,8 @@
 //! What stands around the log: checkpoints, leases, quarantine, tenants, keys, commands and
 //! generations. Each promise on both databases.
 
+use std::time::Duration;
+
 use events::envelope::Provenance;
 use events::problem::Language;
 use serde_json::json;
@@ -19,6 +21,7 @@ contract![
     checkpoints_move_only_from_where_their_reader_left_them,
     an_old_epoch_cannot_move_a_checkpoint,
     a_dropped_transaction_leaves_nothing,
+    whoever_goes_away_while_a_transaction_begins_leaves_none_open,
     a_lease_is_taken_over_only_after_it_expires_and_raises_the_epoch,
     of_eight_who_reach_for_a_lease_one_holds_it,
     a_quarantined_message_is_kept_once,
@@ -89,6 +92,39 @@ async fn a_dropped_transaction_leaves_nothing(it: TestLog) {
     checkpoint::advance(&mut tx, "timeline", &start, &to).await.unwrap();
     drop(tx);
     advance(db, &start, &to).await.unwrap();
+}
+
+async fn whoever_goes_away_while_a_transaction_begins_leaves_none_open(it: TestLog) {
+    let db = it.log.db();
+    // Each goes a little later: before the question is sent, on its way, and with the answer there.
+    for steps in 0..200 {
+        let mut begin = Box::pin(db.begin_write());
+        for _ in 0..steps {
+            if futures_util::poll!(&mut begin).is_ready() {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+    let Db::Postgres { reads, .. } = db else {
+        // Here it would hold the lock of the file.
+        return drop(db.begin_write().await.unwrap());
+    };
+    // The server itself ends one that idles for 30 s.
+    for _ in 0..100 {
+        let idle: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM pg_stat_activity
+              WHERE datname = current_database() AND state LIKE 'idle in transaction%'",
+        )
+        .fetch_one(reads)
+        .await
+        .unwrap();
+        if idle == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("a connection of the pool stands in a transaction that nobody will end");
 }
 
 async fn a_lease_is_taken_over_only_after_it_expires_and_raises_the_epoch(it: TestLog) {

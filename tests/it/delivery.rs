@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use async_nats::jetstream::Context;
 use delivery::{Ended, Relay};
+use events::cloudevents::Sender;
+use events::time::Clock as _;
 use futures_util::StreamExt;
 use serde_json::json;
+use tests::event::{anybody, incoming};
 use tokio_util::sync::CancellationToken;
 
 use crate::support_nats::{Bench, event, eventually, main, spawn, tenants};
@@ -17,18 +20,10 @@ async fn append(bench: &Bench, ids: std::ops::Range<usize>) {
     let settings = &tenants[&main()];
     let events: Vec<_> = ids
         .map(|id| {
-            let sender = events::cloudevents::Sender {
-                tenant: &main(),
-                now: events::time::Clock::now(&*bench.clock),
-                may_import: true,
-                sources: None,
-                route: None,
-                key: &settings.fingerprint_key,
-                refuse_unknown_fields: false,
-                external_venues: &[],
-            };
+            let (tenant, now) = (main(), bench.clock.now());
+            let sender = Sender { key: &settings.fingerprint_key, ..anybody(&tenant, now) };
             let body = event(&format!("e-{id}")).to_string();
-            events::cloudevents::structured(body.as_bytes(), &sender).unwrap()
+            incoming(body.as_bytes(), &sender)
         })
         .collect();
     bench.appender.append(events).await.unwrap();

@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 
-use events::cloudevents::{self, Sender};
 use events::envelope::Incoming;
 use events::id::{CustomerId, Tenant};
 use events::policy::Published;
@@ -22,6 +21,7 @@ use serde_json::{Value, json};
 use store::db::Place;
 use store::sql::SqlTime;
 use store::{Appended, Appender, Bell, Log, Writer, on_tx};
+use tests::event::{self, anybody};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -138,18 +138,8 @@ impl House {
             members.entry(name).or_insert_with(|| value.into());
         }
         let tenant = main_tenant();
-        let sender = Sender {
-            tenant: &tenant,
-            now: self.clock.now(),
-            may_import: true,
-            sources: None,
-            route: None,
-            key: b"key",
-            refuse_unknown_fields: true,
-            external_venues: &[],
-        };
-        cloudevents::structured(event.to_string().as_bytes(), &sender)
-            .unwrap_or_else(|problem| panic!("{problem} {:?} in {event}", problem.errors))
+        let sender = anybody(&tenant, self.clock.now());
+        event::incoming(event.to_string().as_bytes(), &sender)
     }
 
     /// Lets time pass, stopping wherever something becomes due.

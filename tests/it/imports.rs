@@ -6,7 +6,6 @@ mod hotel;
 
 use std::time::{Duration, Instant};
 
-use events::cloudevents::{self, Sender};
 use events::envelope::Incoming;
 use events::time::Clock as _;
 use futures_util::{StreamExt as _, stream};
@@ -15,6 +14,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use projections::rebuild;
 use sapa::import::{Map, Plan, Reader};
+use tests::event::{anybody, incoming};
 
 use crate::house::{House, main_tenant};
 
@@ -55,18 +55,8 @@ async fn import(house: &House, events: impl Iterator<Item = Vec<u8>>) -> Importe
 
 fn check(batch: &[Vec<u8>], now: Timestamp) -> Vec<Incoming> {
     let tenant = main_tenant();
-    let sender = Sender {
-        tenant: &tenant,
-        now,
-        may_import: true,
-        sources: None,
-        route: None,
-        key: b"key",
-        refuse_unknown_fields: true,
-        external_venues: &[],
-    };
-    let read = |bytes: &Vec<u8>| cloudevents::structured(bytes, &sender);
-    batch.iter().map(|it| read(it).unwrap_or_else(|problem| panic!("{problem:?}"))).collect()
+    let sender = anybody(&tenant, now);
+    batch.iter().map(|it| incoming(it, &sender)).collect()
 }
 
 /// Waits until the read models show everything the log holds.

@@ -8,7 +8,6 @@ mod broker;
 mod checks;
 mod contract;
 mod derived;
-mod dice;
 mod instance;
 mod ledger;
 mod publishers;

@@ -14,16 +14,17 @@ use store::Log;
 use store::db::Place;
 use store::lease::{LEADER, holder};
 use tempfile::TempDir;
+use tests::dice::Dice;
+use tests::read;
 use tokio::time::{Instant, sleep, sleep_until};
 use uuid::Uuid;
 
 use crate::program::{Program, free_port};
 use crate::support_nats::eventually;
 use crate::survival_checks::{
-    all_went_out_once, everything, forget_the_dead_leader, settled, the_log_holds,
-    the_views_equal_a_rebuild,
+    all_went_out_once, forget_the_dead_leader, settled, the_log_holds, the_views_equal_a_rebuild,
 };
-use crate::survival_load::{Dice, Load, Note, connect};
+use crate::survival_load::{Load, Note, connect};
 
 /// Storms of one run: in each, so many kills of either at random moments.
 const STORMS: u32 = 4;
@@ -205,7 +206,7 @@ async fn check(
     println!("{} recorded, {} accepted", recorded.len(), accepted.len());
     let is_enough = notes_min < recorded.len() && notes_min < accepted.len();
     assert!(is_enough, "too little was sent");
-    let facts = everything(log).await;
+    let facts = read::recorded(log).await.unwrap();
     the_log_holds(&facts, notes);
     all_went_out_once(&facts, context).await;
     the_views_equal_a_rebuild(place, log).await;

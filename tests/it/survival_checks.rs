@@ -6,18 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
-use async_nats::jetstream::consumer::{AckPolicy, pull};
+use async_nats::jetstream::consumer::pull;
 use events::envelope::Recorded;
 use events::kind::Kind;
 use events::time::spell;
-use futures_util::StreamExt;
 use jiff::Timestamp;
 use projections::rebuild::hashes;
 use projections::{Runner, Views};
 use sapa::clock::SystemClock;
-use serde_json::Value;
 use store::Log;
 use store::db::Place;
+use tests::read::{last_sent, sent};
 
 use crate::support_nats::eventually;
 use crate::survival_load::Note;
@@ -26,12 +25,6 @@ use crate::survival_load::Note;
 const QUIET: Duration = Duration::from_secs(3);
 /// An epoch that no term of a test reaches.
 const LAST_EPOCH: i64 = 1 << 40;
-
-/// One message of `SAPA_OUT`.
-struct Out {
-    position: i64,
-    body: Value,
-}
 
 /// Waits until everything accepted is recorded, folded and sent on, and nothing more follows.
 pub async fn settled(place: &Place, log: &Log, context: &Context) {
@@ -57,30 +50,8 @@ pub async fn settled(place: &Place, log: &Log, context: &Context) {
     .await;
 }
 
-async fn last_sent(context: &Context) -> i64 {
-    let Ok(stream) = context.get_stream("SAPA_OUT").await else { return 0 };
-    let last = stream.get_last_raw_message_by_subject("sapa.v1.>").await;
-    let position = last
-        .ok()
-        .and_then(|it| it.headers.get("Sapa-Position").and_then(|it| it.as_str().parse().ok()));
-    position.unwrap_or(0)
-}
-
 async fn views(place: &Place, log: &Log) -> Views {
     Views::open(place.clone(), log.clone(), Arc::new(SystemClock), 2).await.unwrap()
-}
-
-/// All that the log holds.
-pub async fn everything(log: &Log) -> Vec<Recorded> {
-    let mut facts: Vec<Recorded> = Vec::new();
-    loop {
-        let last = facts.last().map_or(0, |it| it.position);
-        let page = log.read_after(last, 500).await.unwrap();
-        if page.is_empty() {
-            return facts;
-        }
-        facts.extend(page);
-    }
 }
 
 /// Positions and versions without holes; each note's event once, as its receipt says, and what one
@@ -164,25 +135,6 @@ pub async fn all_went_out_once(facts: &[Recorded], context: &Context) {
 
 fn around(positions: &[i64], at: usize) -> &[i64] {
     &positions[at.saturating_sub(5)..(at + 5).min(positions.len())]
-}
-
-/// All of `SAPA_OUT`, in its order.
-async fn sent(context: &Context) -> Vec<Out> {
-    // A machine that is busy with another storm answers late.
-    let mut context = context.clone();
-    context.set_timeout(Duration::from_secs(30));
-    let stream = context.get_stream("SAPA_OUT").await.unwrap();
-    let count = usize::try_from(stream.cached_info().state.messages).unwrap();
-    let config = pull::Config { ack_policy: AckPolicy::None, ..Default::default() };
-    let consumer = stream.create_consumer(config).await.unwrap();
-    let messages = consumer.messages().await.unwrap();
-    let read = messages.take(count).map(|it| {
-        let it = it.unwrap();
-        let headers = it.headers.as_ref().unwrap();
-        let position = headers.get("Sapa-Position").unwrap().as_str().parse().unwrap();
-        Out { position, body: serde_json::from_slice(&it.payload).unwrap() }
-    });
-    read.collect().await
 }
 
 /// Ends the lease of a holder that is known to be dead, as ten seconds of waiting would.

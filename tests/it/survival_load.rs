@@ -9,6 +9,7 @@ use async_nats::jetstream::{self, Context};
 use events::time::spell;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
+use tests::dice::Dice;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -26,33 +27,6 @@ const REST: Duration = Duration::from_millis(35);
 const ANSWER_WAIT: Duration = Duration::from_secs(2);
 /// What is rested after a failure.
 const RETRY_REST: Duration = Duration::from_millis(50);
-
-/// Numbers that one seed decides.
-#[derive(Clone, Debug)]
-pub struct Dice(u64);
-
-impl Dice {
-    pub fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    /// A seed for another die.
-    pub fn seed(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let it = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let it = (it ^ (it >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        it ^ (it >> 31)
-    }
-
-    pub fn below(&mut self, end: u64) -> u64 {
-        self.seed() % end
-    }
-
-    /// A length of time below another.
-    pub fn within(&mut self, end: Duration) -> Duration {
-        Duration::from_micros(self.below(u64::try_from(end.as_micros()).unwrap()))
-    }
-}
 
 /// What one publisher was told about one event.
 #[derive(Clone, Debug)]

@@ -140,16 +140,9 @@ impl Views {
     }
 
     /// Begins an answer.
-    #[expect(clippy::disallowed_methods, reason = "a read transaction has nothing to upgrade")]
     pub async fn snapshot(&self) -> Result<Snapshot, ReadError> {
         let Live { generation, db } = self.live();
-        let mut tx = match &db {
-            Db::Sqlite { reads, .. } => Tx::Sqlite(reads.begin().await?),
-            Db::Postgres { reads, .. } => {
-                let statement = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
-                Tx::Postgres(reads.begin_with(statement).await?)
-            }
-        };
+        let mut tx = db.begin_read().await?;
         let (position, newest, count) = standing(&mut tx).await?;
         let policies = self.policies(&mut tx, generation, newest, count).await?;
         Ok(Snapshot { tx, position, policies, generation })

@@ -202,16 +202,43 @@ impl Family {
     }
 }
 
+/// Begins a transaction on PostgreSQL that ends, whoever stops waiting for it.
+///
+/// sqlx 0.9.0 counts a transaction when the server has answered, and rolls back what it has counted
+/// (transact-rs/sqlx#4393). Had its asker gone before, the connection would return to the pool inside
+/// a transaction: the next answer would be one of long ago, and the next append would never be
+/// committed. So a task that nobody can drop halfway waits for the answer.
+#[expect(clippy::disallowed_methods, reason = "it ends with the answer to one statement")]
+async fn begin(
+    pool: &PgPool,
+    statement: &'static str,
+) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+    let pool = pool.clone();
+    let begun = tokio::spawn(async move { pool.begin_with(statement).await });
+    begun.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
+}
+
 impl Db {
     /// Starts a write. Never `begin()`: on SQLite a deferred transaction that reads first can
     /// fail at once with "database is locked", without waiting for the busy timeout.
-    #[expect(clippy::disallowed_methods, reason = "this is where PostgreSQL writes begin")]
     pub async fn begin_write(&self) -> Result<Tx, sqlx::Error> {
         match self {
             Self::Sqlite { writes, .. } => {
                 writes.begin_with("BEGIN IMMEDIATE").await.map(Tx::Sqlite)
             }
-            Self::Postgres { writes, .. } => writes.begin().await.map(Tx::Postgres),
+            Self::Postgres { writes, .. } => begin(writes, "BEGIN").await.map(Tx::Postgres),
+        }
+    }
+
+    /// Starts an answer: all its questions see the same rows.
+    #[expect(clippy::disallowed_methods, reason = "a read transaction has nothing to upgrade")]
+    pub async fn begin_read(&self) -> Result<Tx, sqlx::Error> {
+        match self {
+            Self::Sqlite { reads, .. } => reads.begin().await.map(Tx::Sqlite),
+            Self::Postgres { reads, .. } => {
+                let statement = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY";
+                begin(reads, statement).await.map(Tx::Postgres)
+            }
         }
     }
 

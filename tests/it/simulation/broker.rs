@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::simulation::dice::Dice;
+use tests::dice::Dice;
 
 /// Milliseconds after which an unanswered delivery is made again.
 pub const ACK_WAIT: u64 = 10_000;

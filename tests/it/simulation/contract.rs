@@ -13,9 +13,9 @@ use store::{AppendError, Appended, Bell, Log, Writer};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::simulation::dice::Dice;
 use crate::simulation::ledger::{Commit, Ledger, Refused};
 use crate::support::event::event;
+use tests::dice::Dice;
 
 const OPERATIONS: usize = 60;
 const RELAY: &str = "relay";
@@ -29,7 +29,7 @@ pub async fn compare(seed: u64, folder: &Path) {
     let (writer, appender) = Writer::new(log.db().clone(), handed, Bell::default(), 64);
     let stop = CancellationToken::new();
     let writing = tokio::spawn(writer.run(stop.clone()));
-    let (mut model, mut dice) = (Ledger::default(), Dice::new(seed));
+    let (mut model, mut dice) = (Ledger::default(), Dice::apart(seed));
     let mut believed = Checkpoint::default();
     for operation in 0..OPERATIONS {
         let now = clock.now();

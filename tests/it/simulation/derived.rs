@@ -26,8 +26,8 @@ use store::{AppendError, Appender, Bell, Db, Log, Writer, on_tx};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::simulation::dice::Dice;
 use crate::support::event::event;
+use tests::dice::Dice;
 
 /// Steps under faults.
 const STEPS: usize = 60;
@@ -117,7 +117,7 @@ pub async fn run(seed: u64, template: &Path, mistake: Option<Mistake>) -> Result
     let keys = Arc::new(|_: &Tenant| Some(b"key".to_vec()));
     let reactor = Reactor::new(views.clone(), appender.clone(), keys);
     let mut it = Derived {
-        dice: Dice::new(seed),
+        dice: Dice::apart(seed),
         mistake,
         clock,
         log,

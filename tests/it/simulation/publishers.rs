@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::simulation::dice::Dice;
+use tests::dice::Dice;
 
 /// Publishers into the stream; one more speaks to the log itself, as HTTP does.
 pub const INTO_STREAM: usize = 3;

@@ -11,10 +11,10 @@ use ingest::decode::{Raw, Refused, TenantSettings, Tenants, decode};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::simulation::broker::{ACK_WAIT, Inbound, Outbound, Page, Reply};
-use crate::simulation::dice::Dice;
 use crate::simulation::instance::{Asking, Base, Instance, Process, Taken};
 use crate::simulation::ledger::{Commit, Ledger};
 use crate::simulation::publishers::{INTO_STREAM, Op, Publisher, Sort};
+use tests::dice::Dice;
 
 /// Steps under faults.
 const STEPS: usize = 300;
@@ -92,7 +92,7 @@ pub fn created(incarnation: i64) -> Timestamp {
 
 impl World {
     pub fn new(seed: u64, mistake: Option<Mistake>, traced: bool) -> Self {
-        let mut dice = Dice::new(seed);
+        let mut dice = Dice::apart(seed);
         let publishers = (0..=INTO_STREAM).map(|it| Publisher::new(it, &mut dice)).collect();
         let settings = TenantSettings { fingerprint_key: b"key".to_vec(), ..Default::default() };
         let tenants = BTreeMap::from([("main".parse().unwrap(), settings)]);

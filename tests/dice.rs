@@ -1,15 +1,24 @@
-//! Numbers that one seed decides (splitmix64).
+//! Numbers that one seed decides, and nothing else does.
 
 use std::time::Duration;
 
-/// A source of numbers.
+/// `SplitMix64`: small, and good enough to choose what goes wrong next.
 #[derive(Clone, Debug)]
 pub struct Dice(u64);
 
 impl Dice {
     /// The same numbers for the same seed.
+    #[must_use]
     pub const fn new(seed: u64) -> Self {
         Self(seed)
+    }
+
+    /// The same, for seeds that are counted: neighbours do not begin alike.
+    #[must_use]
+    pub fn apart(seed: u64) -> Self {
+        let mut it = Self(seed.wrapping_mul(0xD6E8_FEB8_6659_FD93));
+        it.seed();
+        it
     }
 
     /// The next number; also a seed for other dice.
@@ -25,15 +34,25 @@ impl Dice {
         self.seed() % end
     }
 
+    /// A place in a list that is not empty.
+    pub fn index(&mut self, len: usize) -> usize {
+        usize::try_from(self.below(u64::try_from(len).unwrap_or(u64::MAX))).unwrap_or(0)
+    }
+
     /// Happens so often in a hundred times.
     pub fn percent(&mut self, chance: u64) -> bool {
         self.below(100) < chance
     }
 
-    /// A length of time between two others.
+    /// A length of time between two others, in milliseconds.
     pub fn between(&mut self, least: Duration, most: Duration) -> Duration {
         let span = most.saturating_sub(least).as_millis().max(1);
         least + Duration::from_millis(self.below(u64::try_from(span).unwrap_or(u64::MAX)))
+    }
+
+    /// A length of time below another, in microseconds.
+    pub fn within(&mut self, end: Duration) -> Duration {
+        Duration::from_micros(self.below(u64::try_from(end.as_micros()).unwrap_or(u64::MAX)))
     }
 
     /// Small numbers often, large ones seldom: some customers come every day.
