@@ -231,10 +231,15 @@ async fn write(appender: &Appender, held: &PgPool, mut event: Incoming, way: Way
 async fn append_by_hand(tx: &mut sqlx::PgConnection, event: &Incoming) {
     let data: &str = &event.data;
     sqlx::query(
-        "SELECT outcome FROM append_events($1, ARRAY[1]::bigint[], ARRAY[$2], ARRAY[$3],
-             ARRAY[NULL]::bigint[], ARRAY[$4], ARRAY[$5], ARRAY[$6], ARRAY[$7], ARRAY[$1],
-             ARRAY[NULL]::text[], ARRAY[NULL]::text[], ARRAY[NULL]::text[], ARRAY[$8],
-             ARRAY[NULL]::timestamptz[], ARRAY[NULL]::bigint[], ARRAY[$9], ARRAY[$10])",
+        "SELECT outcome FROM append_events(_now => $1, _streams => ARRAY[$3],
+             _stream_tenants => ARRAY[$2], _requests => ARRAY[1]::bigint[], _slots => ARRAY[1],
+             _places => ARRAY[1], _expected => ARRAY[-1]::bigint[], _row_streams => ARRAY[$3],
+             _tenants => ARRAY[$2], _sources => ARRAY[$4], _event_ids => ARRAY[$5],
+             _types => ARRAY[$6], _customers => ARRAY[$7], _occurred => ARRAY[$1],
+             _causations => ARRAY[NULL]::text[], _correlations => ARRAY[NULL]::text[],
+             _traces => ARRAY[NULL]::text[], _attributes => ARRAY[$8],
+             _incarnations => ARRAY[NULL]::timestamptz[], _sequences => ARRAY[NULL]::bigint[],
+             _fingerprints => ARRAY[$9], _data => ARRAY[$10])",
     )
     .bind(SqlTime(event.occurred_at))
     .bind(event.tenant.as_str())
