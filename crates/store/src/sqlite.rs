@@ -21,7 +21,7 @@ const VERSION_MIN: (u32, u32, u32) = (3, 51, 3);
 const STATEMENTS_MAX: usize = 256;
 /// Pages of 4 kB in the write-ahead log before they are copied into the file. Batches change pages all
 /// over the indexes, and many of them again soon: with SQLite's own 1,000 pages nearly every batch
-/// copied its pages twice. A log of 32 MB costs a later commit about 0.1 s now and then.
+/// copied its pages twice. The commit that copies waits for it.
 const CHECKPOINT_PAGES: &str = "8000";
 /// Rows that wait between the thread of a connection and whoever reads them.
 const ROWS_WAITING_MAX: usize = 512;
