@@ -16,7 +16,7 @@ pub fn anybody(tenant: &Tenant, now: Timestamp) -> Sender<'_> {
         route: None,
         key: b"a key of thirty-two bytes, or so",
         refuse_unknown_fields: true,
-        external_venues: &[],
+        venues: &[],
     }
 }
 

@@ -51,7 +51,7 @@ pub async fn measure(ground: &Ground, report: &mut Report) {
 pub fn hotel() -> impl Iterator<Item = Vec<u8>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let path: PathBuf = root.join("fixtures/hotel_h1/hotel_h1.csv.gz");
-    let plan = Plan::Csv(Box::new(Map::load("hotel_h1").unwrap()));
+    let plan = Plan::Mapped(Box::new(Map::load("hotel", &[]).unwrap()));
     Reader::open(&path, plan, 0).unwrap().filter_map(|it| it.unwrap().outcome.ok())
 }
 

@@ -185,3 +185,12 @@ pub fn memory_mb(pid: u32, field: &str) -> f64 {
     let kib = line.split_whitespace().nth(1).and_then(|it| it.parse::<f64>().ok());
     kib.map_or(f64::NAN, |it| it / 1_024.0)
 }
+
+/// Seconds of processor time that this process has used, its own threads only.
+pub fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // Behind the name, which may hold anything, `utime` and `stime` are the 12th and the 13th.
+    let after = stat.rsplit_once(')').map_or("", |it| it.1);
+    let ticks = after.split_whitespace().skip(11).take(2).filter_map(|it| it.parse::<f64>().ok());
+    ticks.sum::<f64>() / 100.0
+}

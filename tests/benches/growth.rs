@@ -237,7 +237,7 @@ async fn rebuild(log: &OpenLog, views: &Views) -> (f64, Runner) {
     let began = Instant::now();
     assert!(runner.found(head, &CancellationToken::new(), |_| {}).await.unwrap());
     let rebuilt = rate(head.unsigned_abs(), began.elapsed());
-    generations::swap(db, before + 1).await.unwrap();
+    generations::swap(db, before + 1, 1).await.unwrap();
     views.refresh().await.unwrap();
     generations::forget(db, &log.place, before).await.unwrap();
     (rebuilt, runner)

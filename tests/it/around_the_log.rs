@@ -10,7 +10,7 @@ use store::checkpoint::{self, Checkpoint, MoveError};
 use store::commands::{self, Earlier};
 use store::keys::{self, ApiKey};
 use store::lease::{self, LEADER, LEASE};
-use store::quarantine::{self, Settled, Suspect, Wanted};
+use store::quarantine::{self, Settled, Suspect, Wanted, Whose};
 use store::tenants::{self, Profile};
 use store::{Db, generations};
 
@@ -27,6 +27,7 @@ contract![
     a_quarantined_message_is_kept_once,
     a_message_leaves_quarantine_once,
     quarantine_is_listed_in_order_of_arrival,
+    an_admin_of_the_server_finds_messages_for_a_tenant_that_does_not_exist,
     a_tenant_is_added_once,
     a_key_comes_back_as_it_was_made_and_ends_once,
     a_command_runs_once_and_is_answered_again,
@@ -252,6 +253,33 @@ async fn quarantine_is_listed_in_order_of_arrival(it: TestLog) {
     assert_eq!(page_of(Wanted { source: text("/chat"), ..desk }).await, Vec::<String>::new());
 }
 
+async fn an_admin_of_the_server_finds_messages_for_a_tenant_that_does_not_exist(it: TestLog) {
+    let (db, main, annex) = (it.log.db(), main_tenant(), "annex".parse().unwrap());
+    let profile = |tenant: &events::id::Tenant| Profile {
+        tenant: tenant.clone(),
+        name: tenant.to_string(),
+        zone: "Asia/Jakarta".to_owned(),
+        language: Language::Id,
+        fingerprint_key: vec![1; 32],
+    };
+    tenants::add(db, &profile(&annex), at(NOW)).await.unwrap();
+    // Three for `main`, which is not there yet, of another fault.
+    let names = three_suspects(&it).await;
+    let server = Whose { tenant: &annex, with_unknown: true };
+    let all = async |whose: Whose<'_>, back: bool| {
+        let wanted = Wanted { back, ..Wanted::default() };
+        quarantine::list(db, whose, &wanted, 10).await.unwrap().len()
+    };
+    assert_eq!((all(server, false).await, all(server, true).await), (3, 3));
+    assert_eq!(all(Whose::from(&annex), false).await, 0);
+    assert!(quarantine::get(db, server, &names[0]).await.unwrap().is_some());
+    assert!(quarantine::get(db, &annex, &names[0]).await.unwrap().is_none());
+    // Once it is there it looks after its own.
+    tenants::add(db, &profile(&main), at(NOW)).await.unwrap();
+    assert_eq!(all(server, false).await, 0);
+    assert_eq!(all(Whose::from(&main), false).await, 3);
+}
+
 async fn three_suspects(it: &TestLog) -> Vec<String> {
     let (main, null) = (main_tenant(), json!({}));
     let mut names = Vec::new();
@@ -303,6 +331,8 @@ async fn a_key_comes_back_as_it_was_made_and_ends_once(it: TestLog) {
         hash: vec![9; 32],
         scopes: vec!["events:write".to_owned(), "import".to_owned()],
         sources: vec!["/front-desk".parse().unwrap()],
+        venues: vec!["aula-kota".parse().unwrap()],
+        refuses_unknown_customers: true,
         actor: Some("staff/dewi".parse().unwrap()),
         created_at: at(NOW),
         expires_at: Some(at("2027-10-03T15:00:00.5+07:00")),
@@ -311,6 +341,8 @@ async fn a_key_comes_back_as_it_was_made_and_ends_once(it: TestLog) {
     let bare = ApiKey {
         key_id: "a".to_owned(),
         sources: Vec::new(),
+        venues: Vec::new(),
+        refuses_unknown_customers: false,
         actor: None,
         expires_at: None,
         ..key.clone()
@@ -361,9 +393,9 @@ async fn one_generation_answers(it: TestLog) {
     for generation in 2..=4 {
         generations::add(db, generation, "building", at(NOW)).await.unwrap();
     }
-    generations::swap(db, 2).await.unwrap();
+    generations::swap(db, 2, 1).await.unwrap();
     generations::mark(db, 3, "failed").await.unwrap();
-    generations::swap(db, 4).await.unwrap();
+    generations::swap(db, 4, 1).await.unwrap();
     assert_eq!(generations::live(db, at(NOW)).await.unwrap(), 4);
     let all = generations::list(db).await.unwrap();
     let states: Vec<&str> = all.iter().map(|it| it.state.as_str()).collect();

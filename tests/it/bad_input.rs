@@ -27,6 +27,8 @@ use crate::support_nats::{main, spawn};
 
 mod around;
 mod doors;
+mod forms;
+mod publishers;
 mod rows;
 
 use doors::{Answer, Doors, LANGUAGES, answered, errors_of, key, structured};
@@ -373,6 +375,7 @@ async fn fields_and_zones(doors: &Doors) {
         views: doors.app.views.clone(),
         tenants: doors.app.tenants.clone(),
         settings: Settings { refuse_unknown_fields: true, ..doors.app.settings.clone() },
+        metrics: doors.app.metrics.clone(),
         surroundings: Arc::new(Alone),
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

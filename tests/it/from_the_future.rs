@@ -90,7 +90,6 @@ async fn what_is_owed_is_due_before_an_answer_from_the_future(house: House) {
     // Nothing is recorded at one o'clock, and all the same the second one is answered then.
     house.pass_until("2026-05-04T13:30:00+07:00").await;
     let second = house.dossier("c-2").await;
-    assert_eq!(second.at(instant("2026-05-04T12:59:59+07:00")).neglect.obligations[0].closed, None);
     assert!(second.at(house.clock.now()).neglect.obligations[0].closed.is_some());
 
     house.pass_until("2026-05-04T14:00:00+07:00").await;

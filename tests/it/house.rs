@@ -11,7 +11,9 @@ use events::policy::Published;
 use events::time::{Clock, FixedClock};
 use jiff::Timestamp;
 use projections::agenda::Queue;
+use projections::alerts::sentence::Reader;
 use projections::card::{self, Card};
+use projections::listing::Window;
 use projections::loyalty::explain::{Answer, Detail};
 use projections::promises::query::{By, Reliability};
 use projections::timeline::{self, TimelineEntry};
@@ -65,6 +67,19 @@ impl House {
         Self::at(Place::Server(crate::support::database().await), None).await
     }
 
+    /// Another one of its kind, empty.
+    pub async fn another(&self) -> Self {
+        match self.views.place() {
+            Place::Folder(_) => Self::sqlite().await,
+            Place::Server(_) => Self::postgres().await,
+        }
+    }
+
+    /// What its clock shows.
+    pub fn clock_now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// Wherever the log is to live.
     pub async fn at(place: Place, folder: Option<tempfile::TempDir>) -> Self {
         let clock = Arc::new(FixedClock::at(instant("2020-01-01T00:00:00Z")));
@@ -114,12 +129,17 @@ impl House {
 
     /// Publishes a version of a policy now, which is in force from a time on.
     pub async fn publish(&self, name: &str, version: u64, from: &str, body: Value) -> Appended {
+        self.take(self.policy(name, version, from, &body)).await
+    }
+
+    /// The event that publishes a version of a policy.
+    pub fn policy(&self, name: &str, version: u64, from: &str, body: &Value) -> Incoming {
         let hash = Published::new(name, version, instant(from), body.clone()).hash;
         let data = json!({
             "name": name, "version": version, "effective_from": from, "hash": hash, "body": body,
         });
         let (id, time) = (format!("{name}-{version}"), events::time::spell(self.clock.now()));
-        self.event(json!({ "id": id, "time": time, "data": data }), "policy.published").await
+        self.incoming(json!({ "id": id, "time": time, "data": data }), "policy.published")
     }
 
     /// What the validator makes of an event; what is missing in it is filled in.
@@ -176,12 +196,18 @@ impl House {
         panic!("the reactions do not come to rest");
     }
 
+    /// One round of the reactions.
+    pub async fn tick(&self) -> reactions::reactor::Ticked {
+        self.reactor.tick(self.clock.now()).await.unwrap()
+    }
+
     async fn next_due(&self) -> Option<Timestamp> {
         let mut snapshot = self.snapshot().await;
         let at: Option<SqlTime> = on_tx!(&mut snapshot.tx, conn => {
-            sqlx::query_scalar("SELECT act_at FROM agenda WHERE queue NOT IN ($1, $2) ORDER BY act_at LIMIT 1")
+            sqlx::query_scalar("SELECT act_at FROM agenda WHERE queue NOT IN ($1, $2, $3) ORDER BY act_at LIMIT 1")
                 .bind(Queue::Rationed.as_str())
                 .bind(Queue::Ahead.as_str())
+                .bind(Queue::Import.as_str())
                 .fetch_optional(conn)
                 .await
                 .unwrap()
@@ -197,14 +223,12 @@ impl House {
     pub async fn neglect(&self, customer: &str) -> Value {
         let customer: CustomerId = customer.parse().unwrap();
         let mut snapshot = self.snapshot().await;
-        projections::neglect::query::of_customer(
-            &mut snapshot,
-            &main_tenant(),
-            &customer,
-            self.clock.now(),
-        )
-        .await
-        .unwrap()
+        let policies = snapshot.policies_of(&main_tenant()).in_force(self.clock.now());
+        let key = (main_tenant(), Holder::customer(&customer));
+        let found = runner::load_dossiers(&mut snapshot.tx, &[key.clone()].into()).await.unwrap();
+        let state = found.get(&key).map(|it| it.at(self.clock.now()).neglect.clone());
+        let (state, now) = (state.unwrap_or_default(), self.clock.now());
+        projections::neglect::query::of_customer(&customer, &state, &policies, now)
     }
 
     /// One clock of a customer.
@@ -222,9 +246,15 @@ impl House {
             ..Default::default()
         };
         let (mut snapshot, tenant) = (self.snapshot().await, main_tenant());
-        let found = projections::alerts::query::list(&mut snapshot, &tenant, &wanted, 100).await;
-        let found = found.unwrap();
-        found.iter().map(|it| it.to_json(None, self.clock.now(), true)).collect()
+        let window = Window::first(100);
+        let found =
+            projections::alerts::query::list(&mut snapshot, &self.log, &tenant, &wanted, &window);
+        let found = found.await.unwrap();
+        let dossier = self.dossier(customer).await;
+        let now = self.clock.now();
+        let policies = snapshot.policies_of(&tenant).in_force(now);
+        let reader = Reader { now, zone: &policies.calendar.zone, sees_personal: true };
+        found.iter().map(|(_, it)| it.to_json(Some(&dossier), reader, true)).collect()
     }
 
     /// Of the alerts about a customer that such an act stops, the one that became due last.

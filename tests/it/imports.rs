@@ -29,7 +29,7 @@ struct Imported {
 }
 
 fn reader(path: &std::path::Path, map: &str) -> Reader {
-    Reader::open(path, Plan::Csv(Box::new(Map::load(map).unwrap())), 0).unwrap()
+    Reader::open(path, Plan::Mapped(Box::new(Map::load(map, &[]).unwrap())), 0).unwrap()
 }
 
 /// Takes events through the validator, a batch on each core, and appends them in their order.

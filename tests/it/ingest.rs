@@ -167,6 +167,7 @@ async fn nothing_accepted_is_lost_when_the_broker_is_killed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_planned_stop_gives_the_rest_to_the_next_instance_at_once() {
+    // Whatever is not given back comes after 30 s, and the pin of one who has gone after 5 s.
     let bench = Bench::start(Duration::from_secs(30)).await;
     let context = bench.context().await;
     let running = bench.running().await;
@@ -178,10 +179,144 @@ async fn a_planned_stop_gives_the_rest_to_the_next_instance_at_once() {
     for id in 20..40 {
         bench.publish(&context, &format!("e-{id}")).await;
     }
-    let facts = tokio::time::timeout(Duration::from_secs(20), bench.recorded(40)).await.unwrap();
+    let facts = tokio::time::timeout(Duration::from_secs(4), bench.recorded(40)).await.unwrap();
     let wanted: Vec<String> = (0..40).map(|id| format!("e-{id}")).collect();
     assert_eq!(ids(&facts), wanted);
     running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stops_in_a_row_while_messages_arrive_keep_the_order_and_hold_nothing_up() {
+    let bench = Bench::start(Duration::from_secs(30)).await;
+    let context = bench.context().await;
+    let publishing = async {
+        for id in 0..300 {
+            bench.publish(&context, &format!("e-{id}")).await;
+        }
+    };
+    let stopping = async {
+        for pause in [0, 1, 3, 7, 20, 40, 60, 90] {
+            let running = bench.running().await;
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+            running.stop().await;
+        }
+        bench.running().await
+    };
+    let ((), last) = tokio::join!(publishing, stopping);
+    let facts = tokio::time::timeout(Duration::from_secs(8), bench.recorded(300)).await.unwrap();
+    let wanted: Vec<String> = (0..300).map(|id| format!("e-{id}")).collect();
+    assert_eq!(ids(&facts), wanted);
+    last.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pull_is_set_up_again_when_its_consumer_was_deleted_and_made_anew() {
+    let bench = Bench::start(Duration::from_secs(10)).await;
+    let context = bench.context().await;
+    let running = bench.running().await;
+    bench.publish(&context, "k-1").await;
+    bench.recorded(1).await;
+    let stream = context.get_stream("SAPA_IN").await.unwrap();
+    stream.delete_consumer("ingest").await.unwrap();
+    let rebuilds = &running.counters.pull_rebuilds;
+    eventually("it looks for another", async || 1 <= rebuilds.load(Ordering::Relaxed)).await;
+    bench.repair().await;
+    bench.publish(&context, "k-2").await;
+    assert_eq!(ids(&bench.recorded(2).await), ["k-1", "k-2"]);
+    running.stop().await;
+}
+
+/// What a client does that makes the consumer its own way, as nats-py 2.16.0 does: it leaves out what it
+/// does not know, and the server takes that for a change.
+async fn rewrite_without_pin(context: &async_nats::jetstream::Context) {
+    let info: Value =
+        context.request("CONSUMER.INFO.SAPA_IN.ingest", &serde_json::json!({})).await.unwrap();
+    let mut config = info["config"].clone();
+    for name in ["priority_policy", "priority_groups", "priority_timeout"] {
+        config.as_object_mut().unwrap().remove(name);
+    }
+    let body = serde_json::json!({ "stream_name": "SAPA_IN", "config": config });
+    let done: Value =
+        context.request("CONSUMER.DURABLE.CREATE.SAPA_IN.ingest", &body).await.unwrap();
+    assert!(done.get("error").is_none(), "{done}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_that_another_client_rewrote_is_noticed_and_repaired() {
+    let bench = Bench::start(Duration::from_secs(10)).await;
+    let context = bench.context().await;
+    let running = bench.running().await;
+    bench.publish(&context, "k-1").await;
+    bench.recorded(1).await;
+    let counters = running.counters.clone();
+    let unpinned = || counters.unpinned.load(Ordering::Relaxed);
+    assert!(!unpinned());
+    let stop = tokio_util::sync::CancellationToken::new();
+    let watching = ingest::watch::run(bench.context().await, counters.clone(), stop.clone());
+    let watch = crate::support_nats::spawn(watching);
+    rewrite_without_pin(&context).await;
+    eventually("it is noticed", async || unpinned()).await;
+    let told = create_or_verify(&context, &bench.limits, Mode::VerifyOnly).await.unwrap();
+    let fields: Vec<&str> =
+        told.iter().filter(|it| it.matters).map(|it| it.field.as_str()).collect();
+    assert_eq!(fields, ["priority_groups", "priority_policy", "priority_timeout"]);
+    create_or_verify(&context, &bench.limits, Mode::Repair).await.unwrap();
+    eventually("it is as before", async || !unpinned()).await;
+    bench.publish(&context, "k-2").await;
+    assert_eq!(ids(&bench.recorded(2).await), ["k-1", "k-2"]);
+    stop.cancel();
+    watch.await.unwrap();
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_without_a_pin_is_noticed_when_it_arrives() {
+    let bench = Bench::start(Duration::from_secs(10)).await;
+    let context = bench.context().await;
+    rewrite_without_pin(&context).await;
+    let running = bench.running().await;
+    bench.publish(&context, "k-1").await;
+    bench.recorded(1).await;
+    let counters = &running.counters;
+    eventually("it is noticed", async || counters.unpinned.load(Ordering::Relaxed)).await;
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_branch_that_feeds_the_stream_is_shown_and_survives_a_repair() {
+    let bench = Bench::start(Duration::from_secs(10)).await;
+    let context = bench.context().await;
+    let branch: Value = context
+        .request(
+            "STREAM.CREATE.BRANCH",
+            &serde_json::json!({ "name": "BRANCH", "subjects": ["branch.>"], "storage": "memory" }),
+        )
+        .await
+        .unwrap();
+    assert!(branch.get("error").is_none(), "{branch}");
+    let config = async || -> Value {
+        let info: Value =
+            context.request("STREAM.INFO.SAPA_IN", &serde_json::json!({})).await.unwrap();
+        info["config"].clone()
+    };
+    let mut changed = config().await;
+    changed["sources"] = serde_json::json!([{ "name": "BRANCH", "filter_subject": "branch.x" }]);
+    changed["description"] = "ours".into();
+    changed["allow_direct"] = true.into();
+    changed["max_bytes"] = (1_u64 << 30).into();
+    let done: Value = context.request("STREAM.UPDATE.SAPA_IN", &changed).await.unwrap();
+    assert!(done.get("error").is_none(), "{done}");
+    let fields = |told: &[ingest::stream::Difference], matters: bool| -> Vec<String> {
+        told.iter().filter(|it| it.matters == matters).map(|it| it.field.clone()).collect()
+    };
+    let told = create_or_verify(&context, &bench.limits, Mode::Repair).await.unwrap();
+    assert_eq!(fields(&told, true), ["max_bytes"]);
+    assert_eq!(fields(&told, false), ["allow_direct", "description", "sources"]);
+    let told = create_or_verify(&context, &bench.limits, Mode::VerifyOnly).await.unwrap();
+    assert_eq!(fields(&told, true), [""; 0], "it is repaired");
+    let now = config().await;
+    assert_eq!(now["sources"][0]["name"], "BRANCH", "and the branch is still connected");
+    assert_eq!(now["description"], "ours");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,6 +18,7 @@ contract![
     an_event_twice_in_one_request_is_recorded_once,
     one_id_for_two_contents_in_one_request_is_refused,
     the_same_id_with_other_content_is_a_conflict_and_changes_nothing,
+    an_event_whose_time_lost_digits_is_the_same_event,
     the_same_id_of_another_source_or_tenant_is_another_event,
     a_request_is_recorded_whole_or_not_at_all,
     an_expected_version_is_checked,
@@ -152,6 +153,43 @@ async fn the_same_id_with_other_content_is_a_conflict_and_changes_nothing(it: Te
     }
     assert_eq!(it.everything().await, before);
     assert_eq!(it.record(event("interaction.thanked")).await.position, 2);
+}
+
+async fn an_event_whose_time_lost_digits_is_the_same_event(it: TestLog) {
+    let whole = event("interaction.greeted").id("k-1").at("2026-10-03T14:59:00.123456+07:00");
+    let sent = |time: &str| whole.clone().at(time).incoming();
+    let first = it.appender.append(vec![whole.clone().incoming()]).await.unwrap().remove(0);
+    for cut in ["14:59:00.12345", "14:59:00.123", "14:59:00"] {
+        let again = sent(&format!("2026-10-03T{cut}+07:00"));
+        let again = it.appender.append(vec![again]).await.unwrap().remove(0);
+        assert_eq!(again, Appended::Duplicate(first.receipt().clone()), "{cut}");
+    }
+    // The other way round, with new events around it and the same event twice in one request.
+    let short = event("interaction.greeted").id("k-2").at("2026-10-03T14:59:00.5+07:00");
+    let long = short.clone().at("2026-10-03T14:59:00.500001+07:00").incoming();
+    let short = short.incoming();
+    it.appender.append(vec![short.clone()]).await.unwrap();
+    let request = vec![
+        event("interaction.greeted").incoming(),
+        long.clone(),
+        sent("2026-10-03T14:59:00.123+07:00"),
+        short,
+        event("interaction.greeted").incoming(),
+    ];
+    let outcomes = it.appender.append(request.clone()).await.unwrap();
+    let new: Vec<bool> = outcomes.iter().map(Appended::is_new).collect();
+    assert_eq!(new, [true, false, false, false, true]);
+    let each = it.appender.append_each(request).await;
+    assert!(each.iter().all(|it| it.as_ref().is_ok_and(|it| !it.is_new())), "{each:?}");
+
+    // Another time and other content stay conflicts, and a request with one records nothing.
+    let other = sent("2026-10-03T14:59:00.124+07:00");
+    let request = vec![event("interaction.greeted").incoming(), long, other];
+    let refused = it.appender.append(request).await.unwrap_err();
+    assert!(matches!(refused, AppendError::EventIdConflict { index: 2, .. }), "{refused}");
+    let data = whole.at("2026-10-03T14:59:00.123+07:00").member("by_name", false);
+    assert!(it.appender.append(vec![data.incoming()]).await.is_err());
+    assert_eq!(it.log.head().await.unwrap(), 4);
 }
 
 async fn the_same_id_of_another_source_or_tenant_is_another_event(it: TestLog) {

@@ -27,7 +27,8 @@ async fn an_event_comes_back_as_it_went_in(it: TestLog) {
 }
 
 async fn every_kind_comes_back_as_it_went_in(it: TestLog) {
-    for kind in events::kind::Kind::ALL {
+    // What is not built is refused at the door; what older logs hold of it is read by the golden files.
+    for kind in events::kind::Kind::ALL.iter().filter(|it| it.is_built()) {
         // Before the day on which the promise of the golden files is due.
         round_trip(&it, event(kind.name()).at("2026-05-02T09:00:00+07:00")).await;
     }

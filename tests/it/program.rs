@@ -54,6 +54,16 @@ impl Program {
         Self { binary, folder, settings, http, child: None, gave_up: 0 }
     }
 
+    /// Another setting, or another value of one it has.
+    pub fn set(&mut self, key: &str, value: &str) {
+        self.variable(&format!("SAPA_{}", key.to_ascii_uppercase().replace('.', "__")), value);
+    }
+
+    /// A variable of its environment; the last value counts.
+    pub fn variable(&mut self, name: &str, value: &str) {
+        self.settings.push((name.to_owned(), value.to_owned()));
+    }
+
     /// Its data folder.
     pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
@@ -75,6 +85,30 @@ impl Program {
     /// Runs another command of it in its folder to its end, however it ends.
     pub async fn output(&self, args: &[&str]) -> Output {
         self.command(&self.binary).args(args).output().await.unwrap()
+    }
+
+    /// Runs lines of a shell in its folder and its environment until one of them fails; `sapa` is this
+    /// program there, and asks this instance.
+    pub async fn shell(&self, script: &str) -> Output {
+        let folder = self.folder.path().join("bin");
+        std::fs::create_dir_all(&folder).unwrap();
+        let script_of_sapa = folder.join("sapa");
+        let line = format!("exec '{}' \"$@\" --server {}\n", self.binary.display(), self.url());
+        std::fs::write(&script_of_sapa, format!("#!/bin/sh\n{line}")).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(&script_of_sapa, mode).unwrap();
+        let path = std::env::var("PATH").unwrap_or_default();
+        let mut command = self.command(Path::new("/bin/sh"));
+        command.env("PATH", format!("{}:{path}", folder.display()));
+        command.args(["-e", "-c", script]).output().await.unwrap()
+    }
+
+    /// The same with one setting otherwise.
+    pub fn with(mut self, key: &str, value: &str) -> Self {
+        let name = format!("SAPA_{}", key.to_ascii_uppercase().replace('.', "__"));
+        self.settings.retain(|(it, _)| *it != name);
+        self.settings.push((name, value.to_owned()));
+        self
     }
 
     /// Starts another command of it in its folder, which dies with the test.

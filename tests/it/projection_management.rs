@@ -134,6 +134,36 @@ impl Running {
         .await;
     }
 
+    /// The generation that is made for new policies, as soon as one is.
+    async fn activation(&self) -> Value {
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(30);
+        loop {
+            let seen = self.status().await["activation"].clone();
+            if !seen.is_null() {
+                return seen;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "no generation is made");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// `/readyz` is degraded and not failed, and it and the metrics name what is paused.
+    async fn says_what_is_paused(&self) {
+        let url = format!("{}/readyz?verbose", self.program.url());
+        let answer = http_client().get(url).send().await.unwrap();
+        assert_eq!(answer.status(), 200);
+        let text = answer.text().await.unwrap();
+        let line = text.lines().find(|it| it.contains("projections")).unwrap_or_default();
+        let says = ["[!]", "paused by an operator", "timeline, card, loyalty", "policies"];
+        assert!(says.iter().all(|it| line.contains(it)), "{text}");
+        let url = format!("{}/metrics", self.program.url());
+        let text = http_client().get(url).send().await.unwrap().text().await.unwrap();
+        for name in ["timeline", "policies"] {
+            let wanted = format!("sapa_projection_paused{{projection=\"{name}\"}} 1");
+            assert!(text.contains(&wanted), "{wanted} is not in the metrics");
+        }
+    }
+
     /// Waits until the rebuild has come to an end; how it stood every time it was looked at.
     async fn watch(&self) -> Vec<Value> {
         let mut seen = Vec::new();
@@ -149,6 +179,48 @@ impl Running {
             }
         }
     }
+}
+
+async fn new_policies_hold_after_a_kill(mut it: Running) {
+    // So many customers that policies do not change in place.
+    for first in (0..3 * MANY).step_by(BATCH) {
+        let customer = |n: usize| format!("c-{}", n % (MANY / 4));
+        let events = (first..first + BATCH)
+            .map(|n| event("interaction.greeted").customer(&customer(n)))
+            .collect();
+        it.record(events).await;
+    }
+    it.caught_up().await;
+    let before = it.status().await;
+    assert_eq!((&before["generation"], &before["activation"]), (&json!(1), &Value::Null));
+    let mut calendar = events::policy::Policies::default().get("calendar").unwrap().body.clone();
+    calendar["zone"] = json!("Asia/Makassar");
+    let publishing = http_client()
+        .post(format!("{}/v1/policies/calendar", it.program.url()))
+        .bearer_auth(it.program.key())
+        .header("content-type", "application/json")
+        .body(
+            json!({ "body": calendar, "effective_from": events::time::spell(events::time::Clock::now(&SystemClock)) })
+                .to_string(),
+        );
+    // Its answer waits until the policy can be seen; nobody waits for that here.
+    spawn(async move { drop(publishing.send().await) });
+    let begun = it.activation().await;
+    assert_eq!(begun["state"], "building", "{begun}");
+    // Nobody is turned away meanwhile, and answers stand where they stood.
+    let asked = http_client().get(format!("{}/readyz", it.program.url())).send().await.unwrap();
+    assert_eq!(asked.status(), 200);
+    it.program.kill().await;
+    it.program.start();
+    it.program.ready().await;
+    it.caught_up().await;
+    eventually("nothing is being made", async || it.status().await["activation"] == Value::Null)
+        .await;
+    let after = it.status().await;
+    assert_eq!(after["generation"], begun["generation"], "{after}");
+    it.cli(&["projection", "verify", "card", "--wait", "60s"]).await;
+    let verified = it.status().await["verification"].clone();
+    assert_eq!((&verified["state"], &verified["differs_in"]), (&json!("verified"), &Value::Null));
 }
 
 async fn answered(request: RequestBuilder) -> (u16, Value) {
@@ -237,9 +309,13 @@ async fn is_interrupted_and_can_be_begun_again(mut it: Running) {
     let verified = it.status().await["verification"].clone();
     assert_eq!((&verified["state"], &verified["differs_in"]), (&json!("verified"), &Value::Null));
 
+    let paused = it.does("pause").await;
+    let names = json!(["timeline", "card", "loyalty", "neglect", "promises", "alerts", "policies"]);
+    assert_eq!(paused["applies_to"], names, "{paused}");
     it.cli(&["projection", "pause", "card"]).await;
     let before = it.status().await;
     assert_eq!(before["state"], "paused");
+    it.says_what_is_paused().await;
     assert_eq!(it.refuses("rebuild").await, "command_refused");
     it.record(vec![event("interaction.greeted")]).await;
     it.program.stop().await;
@@ -250,6 +326,7 @@ async fn is_interrupted_and_can_be_begun_again(mut it: Running) {
     })
     .await;
     tokio::time::sleep(Duration::from_secs(2)).await;
+    it.says_what_is_paused().await;
     let still = it.status().await;
     assert_eq!((&still["state"], &still["position"]), (&json!("paused"), &before["position"]));
     eventually("somebody leads", async || {
@@ -309,6 +386,16 @@ async fn a_rebuild_is_watched_swapped_in_and_taken_back_on_postgres() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rebuild_that_is_interrupted_has_failed_and_can_be_begun_again() {
     is_interrupted_and_can_be_begun_again(Running::sqlite().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn policies_for_many_customers_hold_after_a_kill_in_the_middle_on_sqlite() {
+    new_policies_hold_after_a_kill(Running::sqlite().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn policies_for_many_customers_hold_after_a_kill_in_the_middle_on_postgres() {
+    new_policies_hold_after_a_kill(Running::postgres().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -9,7 +9,8 @@ use projections::parked::{self, Parked};
 use projections::rebuild::{Build, RebuildError};
 use projections::{Holder, Runner, rebuild};
 use serde_json::{Value, json};
-use store::{generations, on_tx};
+use sqlx::AssertSqlSafe;
+use store::{Tx, generations, on_tx};
 use tokio_util::sync::CancellationToken;
 
 use crate::house::{House, main_tenant, stories};
@@ -23,10 +24,13 @@ stories![
     a_build_that_differs_is_not_swapped_in,
     a_build_goes_on_where_it_was_stopped,
     what_is_given_up_after_a_build_stays_given_up_when_it_is_swapped_in,
+    a_promise_between_colleagues_that_is_taken_back_is_gone_however_the_log_is_cut,
+    what_the_database_refuses_parks_its_customer_and_nobody_else,
+    a_customer_with_a_long_history_and_many_late_facts_is_replayed_once_a_page,
 ];
 
 /// A few days with everything that makes folding hard.
-async fn hard_days(house: &House) {
+pub async fn hard_days(house: &House) {
     for customer in ["c-1", "c-2", "c-3"] {
         let at = "2026-05-04T09:00:00+07:00";
         let asked = json!({ "inquiry": format!("q-{customer}"), "topic": "price" });
@@ -153,6 +157,11 @@ async fn the_size_of_the_pages_does_not_matter(house: House) {
     break_event(&house, "c-2", "x-1", "2026-05-06T12:01:00+07:00").await;
     greet(&house, "c-2", "2026-05-06T12:02:00+07:00").await;
     greet(&house, "c-3", "2026-05-06T12:03:00+07:00").await;
+    cut_otherwise(&house).await;
+}
+
+/// Folds the log in pages of other sizes, which has to give the same rows.
+async fn cut_otherwise(house: &House) {
     let live = house.hashes().await;
     for (generation, page) in [(11, 1), (12, 7), (13, 1_000)] {
         let db = house.views.open_generation(generation).await.unwrap().db;
@@ -161,6 +170,75 @@ async fn the_size_of_the_pages_does_not_matter(house: House) {
         while runner.step().await.unwrap().events != 0 {}
         assert_eq!(rebuild::hashes(&runner).await.unwrap(), live, "pages of {page}");
     }
+}
+
+async fn a_promise_between_colleagues_that_is_taken_back_is_gone_however_the_log_is_cut(
+    house: House,
+) {
+    let made = |promise: &str| {
+        json!({
+            "id": promise, "time": "2026-05-04T09:00:00+07:00",
+            "data": {
+                "promise": promise, "what": "The list of rooms", "owner": "ani", "to": "dewi",
+                "due_at": "2026-05-04T15:00:00+07:00",
+            },
+        })
+    };
+    house.pass_until("2026-05-04T09:00:00+07:00").await;
+    for promise in ["p-1", "p-2", "p-3"] {
+        house.event(made(promise), "promise.made").await;
+    }
+    // Enough in between that pages end there, and one of them is broken and rings.
+    for n in 0..9 {
+        greet(&house, &format!("c-{n}"), "2026-05-04T09:10:00+07:00").await;
+    }
+    let taken_back = |promise: &str| {
+        json!({
+            "id": format!("n-{promise}"), "time": "2026-05-04T10:00:00+07:00", "subject": "c-1",
+            "voids": format!("/test#{promise}"),
+            "data": { "text": "That was somebody else's", "visibility": "team" },
+        })
+    };
+    house.event(taken_back("p-1"), "interaction.noted").await;
+    house.pass_until("2026-05-05T12:00:00+07:00").await;
+    house.event(taken_back("p-2"), "interaction.noted").await;
+    house.settle().await;
+    assert_eq!(house.promise("p-1").await, Value::Null);
+    assert_eq!(house.promise("p-2").await, Value::Null);
+    assert_eq!(house.promise("p-3").await["promise"], "p-3");
+    cut_otherwise(&house).await;
+    let before = house.hashes().await;
+    let now = house.clock.now();
+    rebuild::rebuild(&house.views, &house.runner, 1, now, |_| {}).await.unwrap();
+    assert_eq!(house.hashes().await, before);
+}
+
+async fn a_customer_with_a_long_history_and_many_late_facts_is_replayed_once_a_page(house: House) {
+    // More facts than lie in memory at once of several customers, the newest recorded first.
+    const FACTS: i64 = 9_000;
+    let last = crate::house::instant("2026-05-04T09:00:00Z");
+    house.clock.set(last);
+    let held = house.runner.lock().await;
+    let greeting = |n: i64| {
+        let time = events::time::spell(last - jiff::SignedDuration::from_mins(n));
+        let customer = if n % 100 == 0 { "c-short" } else { "c-long" };
+        let event = json!({
+            "id": format!("e-{n}"), "time": time, "subject": customer,
+            "data": { "by_name": true },
+        });
+        house.incoming(event, "interaction.greeted")
+    };
+    let all: Vec<i64> = (0..FACTS).collect();
+    for some in all.chunks(500) {
+        house.appender.append(some.iter().map(|n| greeting(*n)).collect()).await.unwrap();
+    }
+    drop(held);
+    house.settle().await;
+    assert_eq!(house.dossier("c-long").await.seen.count, FACTS - FACTS / 100);
+    let before = house.hashes().await;
+    let now = house.clock.now();
+    rebuild::rebuild(&house.views, &house.runner, 1, now, |_| {}).await.unwrap();
+    assert_eq!(house.hashes().await, before);
 }
 
 /// Records an event whose data no schema allows, past the validator.
@@ -249,6 +327,56 @@ async fn a_second_event_that_cannot_be_folded_parks_again(house: House) {
     assert_eq!(greeted(&house, "c-1").await, [5, 7]);
     let card: Value = house.card("c-1", "2026-05-07T10:00:00+07:00").await.to_json(true);
     assert_eq!(card["last_out"]["at"], "2026-05-07T02:00:00.000000Z");
+}
+
+/// Makes the tables refuse rows of one customer's timeline, as a constraint that nobody knew of.
+async fn refuse(house: &House, customer: &str) {
+    let mut tx = house.views.live().db.begin_write().await.unwrap();
+    match &mut tx {
+        Tx::Sqlite(tx) => {
+            let statement = format!(
+                "CREATE TRIGGER refuses BEFORE INSERT ON timeline WHEN NEW.holder = '{customer}'
+                 BEGIN SELECT RAISE(ABORT, 'refused'); END"
+            );
+            sqlx::query(AssertSqlSafe(statement)).execute(&mut **tx).await.unwrap();
+        }
+        Tx::Postgres(tx) => {
+            let statement = format!(
+                "ALTER TABLE timeline ADD CONSTRAINT refuses CHECK (holder <> '{customer}') NOT VALID"
+            );
+            sqlx::query(AssertSqlSafe(statement)).execute(&mut **tx).await.unwrap();
+        }
+    }
+    tx.commit().await.unwrap();
+}
+
+async fn what_the_database_refuses_parks_its_customer_and_nobody_else(house: House) {
+    greet(&house, "c-1", "2026-05-04T09:00:00+07:00").await;
+    refuse(&house, "c-2").await;
+    // All of these are in one page.
+    let held = house.runner.lock().await;
+    house.clock.set(crate::house::instant("2026-05-05T09:00:00+07:00"));
+    for n in 0..20 {
+        let customer = if n == 13 { "c-2".to_owned() } else { format!("c-{}", 3 + n % 4) };
+        let event = json!({
+            "id": format!("x-{n}"), "time": "2026-05-05T09:00:00+07:00", "subject": customer,
+            "data": { "by_name": true },
+        });
+        let incoming = house.incoming(event, "interaction.greeted");
+        house.appender.append(vec![incoming]).await.unwrap();
+    }
+    drop(held);
+    house.settle().await;
+    let stored = all_parked(&house).await;
+    let parked: Vec<(&str, i64)> =
+        stored.iter().map(|it| (it.holder.as_str(), it.waiting)).collect();
+    assert_eq!(parked, [("c-2", 1)], "{stored:?}");
+    assert!(stored[0].error.contains("refuses"), "{}", stored[0].error);
+    assert_eq!(greeted(&house, "c-3").await, [5; 5]);
+    greet(&house, "c-2", "2026-05-06T09:00:00+07:00").await;
+    greet(&house, "c-6", "2026-05-06T09:00:00+07:00").await;
+    assert_eq!(greeted(&house, "c-6").await.last(), Some(&6));
+    assert_eq!(all_parked(&house).await[0].waiting, 2);
 }
 
 async fn read_models_that_stand_elsewhere_are_read_again_and_go_on(house: House) {

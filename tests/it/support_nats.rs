@@ -144,6 +144,7 @@ impl Bench {
             tenants: watch::channel(tenants()).1,
             home: main(),
             counters: counters.clone(),
+            meter: store::meter::silent(),
             ack_wait: self.limits.ack_wait,
         };
         (Ingest::new(parts), counters)

@@ -4,10 +4,11 @@
 //! The one place where an [`AppendError`] or [`ReadError`] becomes something a client is told. What
 //! the database said goes to the log of the process, once, here; a client never sees it.
 
-use events::envelope::{Receipt, Warning};
+use events::envelope::Receipt;
 use events::planted::{Mistake, planted};
-use events::problem::{Code, Problem};
+use events::problem::{Code, FINDINGS_MAX, Language, Problem};
 use events::time::spell;
+use events::warning::{Warning, WarningAt};
 use serde::Serialize;
 use serde_json::Value;
 use store::{AppendError, Appended, ReadError};
@@ -82,20 +83,72 @@ pub struct ReceiptOut {
     stream: String,
     version: i64,
     recorded_at: String,
+    #[serde(flatten)]
+    warned: Warned,
+}
+
+/// What a receipt warns of: the words, and beside them what each is about.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Warned {
     warnings: Vec<Warning>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warning_details: Vec<WarningDetail>,
+}
+
+/// One warning in words.
+#[derive(Clone, Debug, Serialize)]
+struct WarningDetail {
+    warning: Warning,
+    pointer: String,
+    detail: String,
+    #[serde(rename = "type")]
+    page: String,
+}
+
+impl Warned {
+    /// Characters of the name of a place.
+    const POINTER_CHARS_MAX: usize = 128;
+
+    /// Warnings in a language; each word once, at most [`FINDINGS_MAX`] places.
+    #[must_use]
+    pub fn of(warnings: Vec<WarningAt>, language: Language) -> Self {
+        let mut words: Vec<Warning> = Vec::new();
+        for it in &warnings {
+            if !words.contains(&it.warning) {
+                words.push(it.warning);
+            }
+        }
+        let detail = |WarningAt { warning, pointer }: WarningAt| WarningDetail {
+            warning,
+            pointer: pointer.chars().take(Self::POINTER_CHARS_MAX).collect(),
+            detail: warning.cause().in_language(language).to_owned(),
+            page: format!("/problems/{}", warning.as_str()),
+        };
+        let details = warnings.into_iter().take(FINDINGS_MAX).map(detail);
+        Self { warnings: words, warning_details: details.collect() }
+    }
+
+    /// Adds them to an answer.
+    pub(crate) fn put(&self, answer: &mut Value) {
+        if let (Some(members), Ok(Value::Object(own))) =
+            (answer.as_object_mut(), serde_json::to_value(self))
+        {
+            members.extend(own);
+        }
+    }
 }
 
 impl ReceiptOut {
     /// The receipt of what an append answered.
     #[must_use]
-    pub fn of(appended: &Appended, warnings: Vec<Warning>) -> Self {
+    pub fn of(appended: &Appended, warned: Warned) -> Self {
         let outcome = if appended.is_new() { "recorded" } else { "duplicate" };
-        Self::found(appended.receipt(), outcome, warnings)
+        Self::found(appended.receipt(), outcome, warned)
     }
 
     /// A receipt under a word.
     #[must_use]
-    pub fn found(it: &Receipt, outcome: &'static str, warnings: Vec<Warning>) -> Self {
+    pub fn found(it: &Receipt, outcome: &'static str, warned: Warned) -> Self {
         Self {
             outcome,
             source: it.source.to_string(),
@@ -104,7 +157,7 @@ impl ReceiptOut {
             stream: it.stream.to_string(),
             version: it.version,
             recorded_at: spell(it.recorded_at),
-            warnings,
+            warned,
         }
     }
 
@@ -199,6 +252,17 @@ pub fn unread(error: &ReadError) -> Box<Problem> {
             tracing::error!(error = ?error, "the database did not answer");
             Box::new(unavailable())
         }
+        ReadError::Building => Box::new(
+            Problem::new(
+                Code::Unavailable,
+                "The read models are being built anew by this version.",
+                "Model baca sedang dibangun ulang oleh versi ini.",
+            )
+            .hint(
+                "Ask again later. `/readyz?verbose` shows how far it is; recording goes on meanwhile.",
+                "Tanya lagi nanti. `/readyz?verbose` menunjukkan kemajuannya; pencatatan tetap berjalan.",
+            ),
+        ),
         ReadError::Corrupt { .. } | ReadError::Hole { .. } => {
             tracing::error!(error = %error, "the log cannot be read");
             Box::new(Problem::of(Code::Internal))
@@ -221,10 +285,16 @@ pub fn unavailable() -> Problem {
     )
 }
 
-/// The same 404 for what does not exist and for what is another tenant's (H5).
+/// The same 404 for what does not exist and for what is another tenant's (H5): what was looked for,
+/// in both languages, and the parameter that named it. The value is not repeated.
 #[must_use]
-pub fn not_found() -> Box<Problem> {
-    Box::new(Problem::of(Code::NotFound))
+pub fn missing(en: &str, id: &str, parameter: &str) -> Box<Problem> {
+    Box::new(Problem::at(
+        Code::NotFound,
+        parameter,
+        format!("There is no {en} with this {parameter}."),
+        format!("Tidak ada {id} dengan {parameter} ini."),
+    ))
 }
 
 /// Adds a member to a JSON object.

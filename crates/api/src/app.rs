@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicI64;
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
-use events::id::{Actor, Source, Tenant};
+use events::id::{Actor, Ident, Source, Tenant};
 use events::mint::Ids;
 use events::policy::Policies;
 use events::problem::{Code, Language, Problem};
@@ -16,12 +16,14 @@ use events::time::Clock;
 use projections::Views;
 use store::tenants::{self, Profile};
 use store::{Appender, Bell, Db, Log, ReadError};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::task::TaskTracker;
 
 use crate::auth::Keys;
 use crate::health::Health;
+use crate::http::proxy::Network;
 use crate::metrics::Metrics;
+use crate::metrics::gauges::Gauges;
 use crate::scope::{Scope, Scopes};
 use crate::surroundings::Surroundings;
 
@@ -32,6 +34,8 @@ pub const STREAMS_MAX: usize = 256;
 #[derive(Clone, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is one switch of the configuration")]
 pub struct Settings {
+    /// The tenant that the first start made: its admins are the admins of the server.
+    pub home: Tenant,
     /// Names this server answers for, with or without port.
     pub allowed_hosts: Vec<String>,
     /// Where people reach it, without a slash at the end; empty if nobody said.
@@ -56,6 +60,8 @@ pub struct Settings {
     pub request_timeout: Duration,
     /// Requests a second of one key; 0 is without limit.
     pub rate_per_key: u32,
+    /// Who may connect; none: anybody.
+    pub proxies: Vec<Network>,
     /// How long open connections may take to end.
     pub grace: Duration,
     /// A read model that lags longer is not ready.
@@ -71,6 +77,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            home: "main".parse().expect("`main` is a tenant"),
             allowed_hosts: vec!["localhost".to_owned(), "127.0.0.1".to_owned()],
             public_url: String::new(),
             language: Language::En,
@@ -83,6 +90,7 @@ impl Default for Settings {
             connections_max: 4_096,
             request_timeout: Duration::from_secs(30),
             rate_per_key: 0,
+            proxies: Vec::new(),
             grace: Duration::from_secs(10),
             lag_max: Duration::from_secs(10),
             version: env!("CARGO_PKG_VERSION"),
@@ -116,11 +124,13 @@ pub struct App {
     /// What the operator set.
     pub settings: Settings,
     /// What is counted.
-    pub metrics: Metrics,
+    pub metrics: Arc<Metrics>,
     /// Whether this process is up, and ready.
     pub health: Health,
     /// What the rest of the process tells.
     pub surroundings: Arc<dyn Surroundings>,
+    /// What was counted in the read models last.
+    pub(crate) gauges: Gauges,
     /// Where writes run that must outlive a dropped connection.
     pub tracker: TaskTracker,
     /// Places for live streams.
@@ -148,6 +158,8 @@ pub struct Parts {
     pub tenants: Arc<Tenants>,
     /// What the operator set.
     pub settings: Settings,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
     /// What the rest of the process tells.
     pub surroundings: Arc<dyn Surroundings>,
 }
@@ -156,7 +168,8 @@ impl App {
     /// Puts the parts together; asks the log for its identity.
     pub async fn new(parts: Parts) -> Result<Arc<Self>, ReadError> {
         let (_, _, log_id) = parts.log.head_row().await?;
-        let metrics = Metrics::new(parts.settings.version, parts.settings.commit);
+        let metrics = parts.metrics;
+        parts.tenants.all().iter().for_each(|it| metrics.know_tenant(it.tenant.as_str()));
         Ok(Arc::new(Self {
             log: parts.log,
             log_id,
@@ -171,10 +184,20 @@ impl App {
             metrics,
             health: Health::default(),
             surroundings: parts.surroundings,
+            gauges: Gauges::default(),
             tracker: TaskTracker::new(),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             rates: RwLock::default(),
         }))
+    }
+
+    /// Whether a caller is an admin of the server and not only of a tenant on it: it proved, with a
+    /// key, the scope `admin` in the server's own tenant.
+    #[must_use]
+    pub fn is_server_admin(&self, caller: &Caller) -> bool {
+        caller.key_id.is_some()
+            && caller.scopes.allow(Scope::Admin)
+            && *caller.tenant() == self.settings.home
     }
 
     /// A tenant's policies in force now, as far as they are folded.
@@ -193,7 +216,11 @@ impl App {
 
 /// The tenants, as they were read last.
 #[derive(Debug, Default)]
-pub struct Tenants(RwLock<BTreeMap<Tenant, Arc<Profile>>>);
+pub struct Tenants {
+    known: RwLock<BTreeMap<Tenant, Arc<Profile>>>,
+    /// Wakes whoever keeps a copy of them when one was added here.
+    changed: Notify,
+}
 
 impl Tenants {
     /// Reads them.
@@ -207,16 +234,28 @@ impl Tenants {
     pub async fn refresh(&self, db: &Db) -> Result<(), ReadError> {
         let all = tenants::list(db).await?;
         let all = all.into_iter().map(|it| (it.tenant.clone(), Arc::new(it))).collect();
-        if let Ok(mut known) = self.0.write() {
+        if let Ok(mut known) = self.known.write() {
             *known = all;
         }
         Ok(())
     }
 
+    /// Reads them again after one was added here, and tells [`Tenants::changed`].
+    pub async fn added(&self, db: &Db) -> Result<(), ReadError> {
+        self.refresh(db).await?;
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// Waits until a tenant was added through this process.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
     /// One of them, if it is known here.
     #[must_use]
     pub fn get(&self, tenant: &Tenant) -> Option<Arc<Profile>> {
-        self.0.read().ok()?.get(tenant).cloned()
+        self.known.read().ok()?.get(tenant).cloned()
     }
 
     /// One of them; one that another instance added is read now.
@@ -231,7 +270,7 @@ impl Tenants {
     /// All of them, by name.
     #[must_use]
     pub fn all(&self) -> Vec<Arc<Profile>> {
-        self.0.read().map(|it| it.values().cloned().collect()).unwrap_or_default()
+        self.known.read().map(|it| it.values().cloned().collect()).unwrap_or_default()
     }
 }
 
@@ -267,6 +306,10 @@ pub struct Caller {
     pub scopes: Scopes,
     /// The sources it may send as; `None` means any.
     pub sources: Option<Arc<[Source]>>,
+    /// The venues whose own system it is.
+    pub venues: Arc<[Ident]>,
+    /// It makes no customers.
+    pub refuses_unknown_customers: bool,
     /// Who acts: the header, or the key's own actor.
     pub actor: Option<Actor>,
     /// The key behind it, if there is one.
@@ -317,7 +360,7 @@ impl Caller {
                 format!("Ini memerlukan cakupan `{scope}`."),
             )
             .hint(
-                "Ask whoever made your key for one with that scope.",
+                "Ask the person who made your key for one with that scope.",
                 "Minta kunci dengan cakupan itu kepada pembuat kunci Anda.",
             ),
         ))

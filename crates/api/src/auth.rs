@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
 
 use data_encoding::BASE64URL_NOPAD;
-use events::id::{Actor, Source, Tenant};
+use events::id::{Actor, Ident, Source, Tenant};
 use events::mint::Ids;
 use events::problem::{Code, Problem};
 use jiff::{SignedDuration, Timestamp};
@@ -115,6 +115,10 @@ pub struct Grant {
     pub scopes: Scopes,
     /// The sources it may send as; `None` means any.
     pub sources: Option<Arc<[Source]>>,
+    /// The venues whose own system it is.
+    pub venues: Arc<[Ident]>,
+    /// It makes no customers.
+    pub refuses_unknown_customers: bool,
     /// Whom it acts for when a request does not say.
     pub actor: Option<Actor>,
     hash: Vec<u8>,
@@ -129,6 +133,8 @@ impl From<ApiKey> for Grant {
             tenant: it.tenant,
             scopes: Scopes::from_words(it.scopes.iter().map(String::as_str)),
             sources: (!it.sources.is_empty()).then(|| it.sources.into()),
+            venues: it.venues.into(),
+            refuses_unknown_customers: it.refuses_unknown_customers,
             actor: it.actor,
             hash: it.hash,
             expires_at: it.expires_at,

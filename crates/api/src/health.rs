@@ -1,12 +1,16 @@
 //! `/livez`, `/startupz`, `/readyz`: for machines the status, for people one line per part.
 //!
 //! Ready means that the log can be written, that nothing the process needs has failed, and that it
-//! is not on its way down. NATS away is `degraded` and still ready, because HTTP goes on recording.
+//! is not on its way down. NATS away is `degraded` and still ready, because HTTP goes on recording; so
+//! are read models that an operator has paused.
 
 use std::fmt::Write as _;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use events::time::spell;
+use projections::upkeep::{self, About};
+use projections::{NAMES, activation};
 use tokio::time::{Duration, Instant};
 
 use crate::app::App;
@@ -88,26 +92,45 @@ async fn log(app: &App) -> Check {
     check
 }
 
-/// How long the oldest event that the read models have not folded has been waiting.
+/// How long the oldest event that the read models have not folded has been waiting, unless it waits
+/// for a reason: an operator has paused them, or a generation is being made for new policies.
 async fn read_models(app: &App) -> Check {
     let unknown = |_| Check::new("projections", State::Failed, "do not answer");
     let looked = async {
         let position = app.views.position().await.map_err(unknown)?;
         let next = app.log.read_after(position, 1).await.map_err(unknown)?;
-        Ok::<_, Check>((position, next.into_iter().next()))
+        let head = app.log.head().await.map_err(unknown)?;
+        let folding = upkeep::load(app.db(), About::Folding).await.map_err(unknown)?;
+        Ok::<_, Check>((position, head, next.into_iter().next(), folding))
     };
-    let (position, next) = match looked.await {
+    let (position, head, next, folding) = match looked.await {
         Ok(found) => found,
         Err(check) => return check,
     };
+    let lag = (head - position).max(0);
+    if let Some(paused) = folding.filter(|it| it.state == upkeep::State::Paused) {
+        let names = NAMES.join(", ");
+        let detail = format!(
+            "paused by an operator since {} at {position}, lag {lag}: {names}",
+            spell(paused.begun_at)
+        );
+        return Check::new("projections", State::Degraded, detail);
+    }
     let Some(next) = next else {
         return Check::new("projections", State::Ok, format!("ok at {position}"));
     };
-    let waited = app.clock.now().duration_since(next.recorded_at);
-    let state =
-        if waited.unsigned_abs() <= app.settings.lag_max { State::Ok } else { State::Failed };
-    let behind = app.log.head().await.map_or(1, |head| head - position);
-    Check::new("projections", state, format!("at {position}, lag {behind}"))
+    let now = app.clock.now();
+    let detail = format!("at {position}, lag {lag}");
+    if now.duration_since(next.recorded_at).unsigned_abs() <= app.settings.lag_max {
+        return Check::new("projections", State::Ok, detail);
+    }
+    match upkeep::load(app.db(), About::Activation).await {
+        Ok(Some(it)) if activation::is_fresh(&it, now) => {
+            let detail = format!("{detail}; new policies {} %", it.percent());
+            Check::new("projections", State::Ok, detail)
+        }
+        _ => Check::new("projections", State::Failed, detail),
+    }
 }
 
 /// The lines of `?verbose`, or the one word without it.

@@ -5,6 +5,7 @@
 
 pub mod intake;
 pub mod outside;
+pub mod proxy;
 pub mod rate;
 pub mod router;
 pub mod server;

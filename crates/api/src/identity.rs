@@ -16,6 +16,8 @@ use crate::params::invalid;
 pub struct Carried<'a> {
     /// `Authorization`.
     pub authorization: Option<&'a str>,
+    /// `Sapa-Tenant`: the tenant that the caller believes to ask. It chooses nothing.
+    pub tenant: Option<&'a str>,
     /// `Sapa-Actor`.
     pub actor: Option<&'a str>,
     /// `Sapa-At-Least`.
@@ -53,6 +55,28 @@ pub async fn by_subject(
     caller(app, Face::Request, tenant, None, carried, request_id).await
 }
 
+/// The answer to a caller who names another tenant than the one they proved. It is the same
+/// whether or not the other one exists.
+#[must_use]
+pub fn other_tenant(own: &Tenant, named: &str) -> Box<Problem> {
+    // Only what can be a tenant is repeated.
+    let named = named.parse::<Tenant>();
+    let (en, id) = match &named {
+        Ok(named) => (
+            format!("This request has the rights of the tenant `{own}`, not of `{named}`."),
+            format!("Permintaan ini memiliki hak penyewa `{own}`, bukan `{named}`."),
+        ),
+        Err(_) => (
+            format!("This request has the rights of the tenant `{own}`, not of another one."),
+            format!("Permintaan ini memiliki hak penyewa `{own}`, bukan yang lain."),
+        ),
+    };
+    Box::new(Problem::new(Code::TenantUnknown, en, id).hint(
+        "Use a key of that tenant; an admin of the server makes one: `sapa key create NAME --set agent --tenant TENANT`.",
+        "Gunakan kunci penyewa itu; admin server membuatnya: `sapa key create NAMA --set agent --tenant PENYEWA`.",
+    ))
+}
+
 fn bearer(header: &str) -> Option<&str> {
     let (scheme, key) = header.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
@@ -66,11 +90,16 @@ async fn caller(
     carried: Carried<'_>,
     request_id: &str,
 ) -> Result<Caller, Box<Problem>> {
+    if let Some(named) = carried.tenant.filter(|it| *it != tenant.as_str()) {
+        return Err(other_tenant(tenant, named));
+    }
     let tenant = app.tenants.find(app.db(), tenant).await?;
     let language = carried.language.unwrap_or(tenant.language);
     Ok(Caller {
         scopes: grant.map_or(app.settings.default_scopes, |it| it.scopes),
         sources: grant.and_then(|it| it.sources.as_ref().map(Arc::clone)),
+        venues: grant.map_or_else(|| Arc::from([]), |it| Arc::clone(&it.venues)),
+        refuses_unknown_customers: grant.is_some_and(|it| it.refuses_unknown_customers),
         actor: actor(grant, carried.actor)?,
         key_id: grant.map(|it| it.key_id.clone()),
         own_source: "/api",

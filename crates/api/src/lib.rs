@@ -22,6 +22,7 @@ pub mod schemas;
 pub mod scope;
 pub mod sse;
 pub mod surroundings;
+pub mod zones;
 
 pub use app::{App, Caller, Parts, Settings, Tenants};
 pub use http::server::{serve, serve_with};

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::Mutex;
 use std::sync::atomic::AtomicU64;
 
 use prometheus_client::encoding::text;
@@ -13,17 +14,24 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+use store::meter::{Label, Meter};
 use tokio::time::{Duration, Instant};
 
-use crate::app::Face;
+use crate::app::{Caller, Face};
 use crate::surroundings::Sample;
 
+pub(crate) mod gauges;
 mod table;
 
-pub use table::{ALERT_KINDS, Kind, SEVERITIES, Series, TABLE};
+pub use table::{
+    ALERT_KINDS, BY_TENANT, CLOCK_STATES, CLOCKS, Kind, OBLIGATIONS, ROLES, SEVERITIES, Series,
+    TABLE,
+};
 
 /// The media type of what [`Metrics::text`] gives.
 pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+const EVENTS: &str = "sapa_events_total";
 
 type Labels = Vec<(&'static str, Cow<'static, str>)>;
 type Histograms = Family<Labels, Histogram, fn() -> Histogram>;
@@ -43,6 +51,10 @@ pub struct Metrics {
     /// The hot ones, found without looking them up.
     events: HashMap<(&'static str, &'static str), Counter<f64, AtomicU64>>,
     appends: HashMap<&'static str, Histogram>,
+    /// The label `tenant` is shown on [`BY_TENANT`].
+    tenant_label: bool,
+    /// What the counters of other parts showed last.
+    taken: Mutex<HashMap<(&'static str, Labels), f64>>,
 }
 
 /// 100 µs to 13 s, doubling: from a commit in memory to a request that timed out.
@@ -57,25 +69,35 @@ fn buckets() -> Histogram {
 }
 
 impl Metrics {
-    /// All series, with 0.
+    /// All series, with 0; those of [`BY_TENANT`] with the label `tenant` come with a tenant.
     #[must_use]
-    pub fn new(version: &'static str, commit: &'static str) -> Self {
+    pub fn new(version: &'static str, commit: &'static str, tenant_label: bool) -> Self {
         let mut registry = Registry::default();
         let mut instruments = HashMap::new();
         for series in TABLE {
             let instrument = register(&mut registry, series);
-            for labels in series.fixed() {
-                touch(&instrument, &labels);
+            if !(tenant_label && BY_TENANT.contains(&series.name)) {
+                for labels in series.fixed() {
+                    touch(&instrument, &labels);
+                }
             }
             instruments.insert(series.name, instrument);
         }
-        let mut it =
-            Self { registry, instruments, events: HashMap::new(), appends: HashMap::new() };
+        let mut it = Self {
+            registry,
+            instruments,
+            events: HashMap::new(),
+            appends: HashMap::new(),
+            tenant_label,
+            taken: Mutex::default(),
+        };
         it.set("sapa_build_info", &[("version", version), ("commit", commit)], 1.0);
         for path in table::PATHS {
             for outcome in table::OUTCOMES {
                 let labels = owned(&[("path", path), ("outcome", outcome)]);
-                if let Some(Instrument::Counter(all)) = it.instruments.get("sapa_events_total") {
+                if let Some(Instrument::Counter(all)) = it.instruments.get(EVENTS)
+                    && !tenant_label
+                {
                     it.events.insert((path, outcome), all.get_or_create_owned(&labels));
                 }
             }
@@ -89,10 +111,34 @@ impl Metrics {
         it
     }
 
-    /// Counts an event by its way and its outcome.
-    pub fn event(&self, face: Face, outcome: &'static str) {
-        if let Some(counter) = self.events.get(&(face.as_str(), outcome)) {
-            counter.inc();
+    /// Makes the series of a tenant, with 0.
+    pub fn know_tenant(&self, tenant: &str) {
+        for series in TABLE.iter().filter(|it| self.tenant_label && BY_TENANT.contains(&it.name)) {
+            let Some(instrument) = self.instruments.get(series.name) else { continue };
+            for mut labels in series.fixed() {
+                labels.push(("tenant", Cow::Owned(tenant.to_owned())));
+                touch(instrument, &labels);
+            }
+        }
+    }
+
+    /// Whether series say whose they are.
+    #[must_use]
+    pub fn by_tenant(&self) -> bool {
+        self.tenant_label
+    }
+
+    /// Counts an event of a caller by its way and its outcome.
+    pub fn event(&self, caller: &Caller, outcome: &'static str) {
+        let path = caller.face.as_str();
+        match self.events.get(&(path, outcome)) {
+            Some(counter) => {
+                counter.inc();
+            }
+            None => self.count(
+                EVENTS,
+                &[("path", path), ("outcome", outcome), ("tenant", caller.tenant().as_str())],
+            ),
         }
     }
 
@@ -110,21 +156,21 @@ impl Metrics {
     /// Adds one to a counter.
     pub fn count(&self, name: &'static str, labels: &[(&'static str, &str)]) {
         if let Some(Instrument::Counter(all)) = self.instruments.get(name) {
-            all.get_or_create(&owned(labels)).inc();
+            all.get_or_create(&self.labels(labels)).inc();
         }
     }
 
     /// Sets a gauge.
     pub fn set(&self, name: &'static str, labels: &[(&'static str, &str)], value: f64) {
         if let Some(Instrument::Gauge(all)) = self.instruments.get(name) {
-            all.get_or_create(&owned(labels)).set(value);
+            all.get_or_create(&self.labels(labels)).set(value);
         }
     }
 
     /// Adds a value to a histogram: seconds, or how many.
     pub fn observe(&self, name: &'static str, labels: &[(&'static str, &str)], value: f64) {
         if let Some(Instrument::Histogram(all)) = self.instruments.get(name) {
-            all.get_or_create(&owned(labels)).observe(value);
+            all.get_or_create(&self.labels(labels)).observe(value);
         }
     }
 
@@ -147,20 +193,23 @@ impl Metrics {
         self.observe("sapa_api_request_duration_seconds", &[("endpoint", endpoint)], seconds);
     }
 
-    /// Takes over what other parts counted: a gauge is set, a counter moves up to the value.
+    /// Takes over what other parts counted: a gauge is set, a counter moves up by what is new.
     pub fn take(&self, samples: &[Sample]) {
+        let mut taken = self.taken.lock().expect("no holder of this lock can panic");
         for it in samples {
-            let labels: Labels =
-                it.labels.iter().map(|(name, value)| (*name, Cow::Owned(value.clone()))).collect();
+            let given: Vec<Label<'_>> =
+                it.labels.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            let labels = self.labels(&given);
             match self.instruments.get(it.name) {
                 Some(Instrument::Gauge(all)) => {
                     all.get_or_create(&labels).set(it.value);
                 }
                 Some(Instrument::Counter(all)) => {
                     let counter = all.get_or_create_owned(&labels);
-                    let more = it.value - counter.get();
-                    if 0.0 < more {
-                        counter.inc_by(more);
+                    let before = taken.entry((it.name, labels)).or_default();
+                    if *before < it.value {
+                        counter.inc_by(it.value - *before);
+                        *before = it.value;
                     }
                 }
                 _ => {
@@ -173,6 +222,12 @@ impl Metrics {
         }
     }
 
+    /// Labels as they are shown.
+    fn labels(&self, given: &[Label<'_>]) -> Labels {
+        let shown = given.iter().filter(|(name, _)| self.tenant_label || *name != "tenant");
+        shown.map(|(name, value)| (*name, Cow::Owned((*value).to_owned()))).collect()
+    }
+
     /// All series as text.
     #[must_use]
     pub fn text(&self) -> String {
@@ -180,6 +235,24 @@ impl Metrics {
         text::encode(&mut text, &self.registry).expect("writing to a string cannot fail");
         // The library writes braces around no labels at all, which older readers stumble over.
         text.replace("{} ", " ")
+    }
+}
+
+/// The other parts count as they go.
+impl Meter for Metrics {
+    fn count(&self, name: &'static str, labels: &[Label<'_>], by: usize) {
+        if let Some(Instrument::Counter(all)) = self.instruments.get(name) {
+            all.get_or_create(&self.labels(labels)).inc_by(store::meter::number(by));
+        }
+    }
+
+    fn observe(&self, name: &'static str, labels: &[Label<'_>], values: &[f64]) {
+        if let Some(Instrument::Histogram(all)) = self.instruments.get(name) {
+            let histogram = all.get_or_create_owned(&self.labels(labels));
+            for it in values {
+                histogram.observe(*it);
+            }
+        }
     }
 }
 
@@ -239,7 +312,7 @@ mod tests {
 
     #[test]
     fn every_name_is_there_from_the_start() {
-        let text = Metrics::new("0.1.0", "abc").text();
+        let text = Metrics::new("0.1.0", "abc", false).text();
         for series in TABLE.iter().filter(|it| !it.fixed().is_empty()) {
             let name = series.name.trim_end_matches("_total");
             assert!(text.contains(&format!("# TYPE {name} ")), "{name}");
@@ -251,22 +324,33 @@ mod tests {
     }
 
     #[test]
-    fn a_counter_of_another_part_moves_up_and_never_down() {
-        let metrics = Metrics::new("0", "0");
+    fn a_counter_of_another_part_adds_to_ours_and_never_goes_down() {
+        let metrics = Metrics::new("0", "0", false);
+        metrics.count("sapa_ingest_redelivered_total", &[]);
         for value in [3.0, 5.0, 4.0] {
             metrics.take(&[Sample::of("sapa_ingest_redelivered_total", value)]);
         }
         metrics.take(&[Sample::of("sapa_ingest_pending_messages", 4.0)]);
         let text = metrics.text();
-        assert!(text.contains("sapa_ingest_redelivered_total 5.0"), "{text}");
+        assert!(text.contains("sapa_ingest_redelivered_total 6.0"), "{text}");
         assert!(text.contains("sapa_ingest_pending_messages 4.0"));
     }
 
     #[test]
-    fn an_event_is_counted_by_its_way_and_outcome() {
-        let metrics = Metrics::new("0", "0");
-        metrics.event(Face::Request, "duplicate");
-        let line = "sapa_events_total{path=\"request\",outcome=\"duplicate\"} 1.0";
-        assert!(metrics.text().contains(line));
+    fn a_tenant_is_named_on_some_series_and_only_where_that_is_set() {
+        let labels = [("path", "own"), ("outcome", "recorded"), ("tenant", "berlin")];
+        let own = "sapa_events_total{path=\"own\",outcome=\"recorded\"";
+        for (tenant_label, wanted) in
+            [(false, format!("{own}}} 3.0")), (true, format!("{own},tenant=\"berlin\"}} 3.0"))]
+        {
+            let metrics = Metrics::new("0", "0", tenant_label);
+            Meter::count(&metrics, EVENTS, &labels, 3);
+            assert!(metrics.text().contains(&wanted), "{}", metrics.text());
+        }
+        let metrics = Metrics::new("0", "0", true);
+        metrics.know_tenant("berlin");
+        let open = "sapa_alerts_open{kind=\"we_owe\",severity=\"notice\",tenant=\"berlin\"} 0.0";
+        assert!(metrics.text().contains(open), "{}", metrics.text());
+        assert!(!metrics.text().contains("sapa_relay_position{sink=\"nats\",tenant"));
     }
 }

@@ -13,6 +13,7 @@ use events::id::Tenant;
 use events::planted::{Mistake, planted};
 use events::problem::{Code, Problem};
 use events::subject::ROOT;
+use events::wire::Form;
 use futures_util::StreamExt;
 use futures_util::stream::select_all;
 use tokio::sync::Semaphore;
@@ -25,7 +26,7 @@ use crate::http::router::members;
 use crate::http::shape::{self, Framed};
 use crate::identity::{self, Carried};
 use crate::ops::{self, Operation};
-use crate::params::{Mode, Params, Raw};
+use crate::params::{Params, Raw};
 
 /// Name of the service.
 pub const SERVICE: &str = "sapa";
@@ -122,20 +123,22 @@ async fn answer(app: &Arc<App>, client: &Client, operation: &'static Operation, 
     app.metrics.request(&name(operation), status, started.elapsed());
 }
 
+/// A header by its documented name, or else by the same name in other letters: some clients write
+/// all names in lower case.
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name).map(HeaderValue::as_str)
+    let spelled = headers.get(name).map(HeaderValue::as_str);
+    spelled.or_else(|| {
+        let is_same =
+            |it: &async_nats::HeaderName| AsRef::<str>::as_ref(it).eq_ignore_ascii_case(name);
+        let found = headers.iter().find(|(it, _)| is_same(it));
+        found.and_then(|(_, values)| values.first()).map(HeaderValue::as_str)
+    })
 }
 
 fn framed(app: &App, headers: &HeaderMap) -> Framed {
     let mut http = axum::http::HeaderMap::new();
     for name in ["sapa-request-id", "traceparent", "accept-language"] {
-        // NATS header names are case-sensitive; ours are documented in this spelling.
-        let spelled = match name {
-            "sapa-request-id" => "Sapa-Request-Id",
-            "accept-language" => "Accept-Language",
-            other => other,
-        };
-        if let Some(value) = text(headers, spelled)
+        if let Some(value) = text(headers, name)
             && let Ok(name) = name.parse()
         {
             shape::set(&mut http, name, value);
@@ -183,6 +186,7 @@ async fn identify(
 ) -> Result<Caller, Box<Problem>> {
     let carried = Carried {
         authorization: text(headers, "Authorization"),
+        tenant: text(headers, "Sapa-Tenant"),
         actor: text(headers, "Sapa-Actor"),
         at_least: text(headers, "Sapa-At-Least"),
         idempotency_key: text(headers, "Idempotency-Key"),
@@ -195,7 +199,7 @@ async fn identify(
         let caller = identity::by_key(app, Face::Request, carried, &framed.request_id).await?;
         // A key opens its own tenant's subjects and no others.
         if caller.tenant() != tenant {
-            return Err(Box::new(Problem::of(Code::TenantUnknown)));
+            return Err(identity::other_tenant(caller.tenant(), tenant.as_str()));
         }
         caller
     } else {
@@ -205,37 +209,12 @@ async fn identify(
     Ok(caller)
 }
 
-/// Events over request-reply: one structured, one binary, or `{"events": […]}`.
+/// Events over request-reply: as over HTTP, or `{"events": […]}`.
 fn raw(headers: &HeaderMap, message: &Message) -> Result<Raw, Box<Problem>> {
     let bytes = message.payload.clone();
-    let encoding = text(headers, "Content-Encoding");
-    events::headers::uncompressed(encoding.map(str::as_bytes))?;
-    let content_type = text(headers, "Content-Type");
-    let bare = content_type.map(|it| it.split(';').next().unwrap_or_default().trim());
-    let media_type = bare.map(str::to_ascii_lowercase);
-    let is_binary = pairs(headers).any(|(name, _)| name.eq_ignore_ascii_case("ce-specversion"));
-    // What is empty or begins with a byte-order mark gets an answer of its own further on.
-    let begins = bytes.trim_ascii_start().first();
-    match (media_type.as_deref(), is_binary) {
-        (Some(it), true) if it.starts_with("application/cloudevents") => {
-            Err(Box::new(Problem::of(Code::ModeAmbiguous)))
-        }
-        (_, true) => {
-            let attributes = events::headers::attributes(pairs(headers), content_type)?;
-            Ok(Raw { bytes, mode: Mode::Binary(attributes) })
-        }
-        (Some("application/cloudevents+json" | "application/json"), false) => {
-            Ok(Raw { bytes, mode: Mode::Message })
-        }
-        (None, false) if matches!(begins, None | Some(b'{' | 0xEF)) => {
-            Ok(Raw { bytes, mode: Mode::Message })
-        }
-        _ => Err(Box::new(Problem::new(
-            Code::MediaType,
-            "Send one event as application/cloudevents+json, one with ce-* headers, or several as {\"events\": [...]}.",
-            "Kirim satu peristiwa sebagai application/cloudevents+json, satu dengan header ce-*, atau beberapa sebagai {\"events\": [...]}.",
-        ))),
-    }
+    let pairs: Vec<_> = pairs(headers).collect();
+    let form = Form::of(pairs.iter().copied())?.settled(&bytes)?;
+    Ok(Raw { bytes, form, may_wrap: true })
 }
 
 /// Every header with every value.

@@ -4,12 +4,17 @@
 //! that was changed, or that belongs to another list, is refused as `cursor_invalid`; none expires,
 //! and any instance reads what another one gave out.
 //!
+//! Where the order of a list can change, the cursor also carries the moment of the first page, and
+//! every page is read in the order of then.
+//!
 //! A list is walked both ways from a place: a mark before it says that the way is back. What lies
 //! on the side that was not walked is told by one row more, never by a count.
 
 use data_encoding::BASE64URL_NOPAD;
 use events::problem::{Code, Problem};
 use hmac::{Hmac, KeyInit, Mac};
+use projections::earlier::Moment;
+use projections::listing::{Place, Window};
 use serde_json::{Map, Value};
 use sha2::Sha256;
 use store::tenants::Profile;
@@ -67,7 +72,8 @@ impl List {
     /// Which page a caller asks for: the one behind a cursor, or else the first.
     pub fn walk(&self, cursor: Option<&str>, limit: usize) -> Result<Walk<'_>, Box<Problem>> {
         let Some(cursor) = cursor else {
-            return Ok(Walk { list: self, back: false, place: None, is_first: true, limit });
+            let began = String::new();
+            return Ok(Walk { list: self, back: false, place: None, is_first: true, limit, began });
         };
         let place = self.place(cursor)?;
         let (back, place) = match place.strip_prefix(BACK) {
@@ -76,7 +82,28 @@ impl List {
         };
         let is_first = place.is_empty();
         let place = Some(place).filter(|it| !it.is_empty());
-        Ok(Walk { list: self, back, place, is_first, limit })
+        Ok(Walk { list: self, back, place, is_first, limit, began: String::new() })
+    }
+
+    /// The same of a list whose order can change while somebody reads it: the cursor holds the moment
+    /// of the first page, and the page is read in the order of then.
+    pub fn window(
+        &self,
+        cursor: Option<&str>,
+        limit: usize,
+    ) -> Result<(Walk<'_>, Window), Box<Problem>> {
+        let mut walk = self.walk(cursor, limit)?;
+        let mut window = Window { back: walk.back, rows: walk.rows(), ..Window::default() };
+        if let Some(text) = walk.place.take() {
+            let (began, place) = text.split_once(BEGAN).ok_or_else(invalid)?;
+            window.began = Some(serde_json::from_str(began).map_err(|_| invalid())?);
+            walk.began = format!("{began}{BEGAN}");
+            walk.is_first = place.is_empty();
+            if !walk.is_first {
+                window.after = Some(serde_json::from_str(place).map_err(|_| invalid())?);
+            }
+        }
+        Ok((walk, window))
     }
 
     fn mac(&self, place: &str) -> Vec<u8> {
@@ -113,7 +140,12 @@ pub struct Walk<'a> {
     /// It begins at an end of the list.
     is_first: bool,
     limit: usize,
+    /// For a list whose order can change: the moment of its first page, before each place.
+    began: String,
 }
+
+/// Between the moment of the first page and a place.
+const BEGAN: char = '|';
 
 /// What is known of both sides of a page.
 #[derive(Clone, Debug)]
@@ -125,6 +157,22 @@ pub struct Sides {
 }
 
 impl Walk<'_> {
+    /// Says at which moment the first page was read, unless the cursor said so.
+    pub fn begin(&mut self, moment: Moment) {
+        if self.began.is_empty() {
+            self.began = format!("{}{BEGAN}", crate::answer::json(&moment));
+        }
+    }
+
+    /// One page of a list whose order can change, and what is known of both its sides.
+    #[must_use]
+    pub fn ordered<T>(&self, found: Vec<(Place, T)>) -> (Vec<T>, Sides, Ends) {
+        let (found, sides) = self.page(found, |(place, _)| crate::answer::json(place));
+        let place = |it: Option<&(Place, T)>| it.map(|(place, _)| place.clone());
+        let ends = Ends { first: place(found.first()), last: place(found.last()) };
+        (found.into_iter().map(|(_, it)| it).collect(), sides, ends)
+    }
+
     /// Whether it is read towards the beginning.
     #[must_use]
     pub fn is_back(&self) -> bool {
@@ -166,7 +214,7 @@ impl Walk<'_> {
     /// The cursors of a page.
     #[must_use]
     pub fn cursors(&self, sides: &Sides) -> Cursors {
-        let next = || self.list.cursor(sides.last.as_deref().unwrap_or_default());
+        let next = || self.on_from(sides.last.as_deref().unwrap_or_default());
         let prev = || self.back_from(sides.first.as_deref().unwrap_or_default());
         Cursors {
             next: sides.has_next.unwrap_or_default().then(next),
@@ -177,13 +225,30 @@ impl Walk<'_> {
     /// The cursor of the page that ends before a place.
     #[must_use]
     pub fn back_from(&self, place: &str) -> String {
-        self.list.cursor(&format!("{BACK}{place}"))
+        self.list.cursor(&format!("{BACK}{}{place}", self.began))
     }
 
     /// The cursor of the page that begins behind a place.
     #[must_use]
     pub fn on_from(&self, place: &str) -> String {
-        self.list.cursor(place)
+        self.list.cursor(&format!("{}{place}", self.began))
+    }
+}
+
+/// The places at both ends of a page.
+#[derive(Clone, Debug)]
+pub struct Ends {
+    first: Option<Place>,
+    last: Option<Place>,
+}
+
+impl Ends {
+    /// Where to look for one more row on the side that was not walked, if that has to be known.
+    #[must_use]
+    pub fn other(self, sides: &Sides, window: &Window) -> Option<Window> {
+        let (back, _) = sides.unknown()?;
+        let after = if back { self.first } else { self.last };
+        Some(Window { after, back, rows: 1, ..*window })
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use events::problem::{Code, Finding, Problem};
 use events::time::parse_instant;
+use events::wire::Form;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -29,21 +30,10 @@ pub const WAIT_MAX: Duration = Duration::from_secs(5);
 pub struct Raw {
     /// The bytes.
     pub bytes: Bytes,
-    /// How to read them.
-    pub mode: Mode,
-}
-
-/// How events are written down.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Mode {
-    /// One event as JSON.
-    Structured,
-    /// An array of CloudEvents.
-    Batch,
-    /// Attributes in headers; the bytes are the data.
-    Binary(Map<String, Value>),
-    /// Over request-reply: one event, or `{"events": […]}`.
-    Message,
+    /// How they are written down.
+    pub form: Form,
+    /// Over request-reply one object may also be `{"events": […]}`.
+    pub may_wrap: bool,
 }
 
 /// What was sent, by name.
@@ -385,12 +375,26 @@ impl<'a> Reader<'a> {
         let text = self.text(name)?;
         let found = words.iter().copied().find(|it| *it == text);
         if found.is_none() {
-            let list = words.join(", ");
-            let (en, id) =
-                (format!("must be one of {list}"), format!("harus salah satu dari {list}"));
-            self.fault(name, "type", en, id);
+            self.not_among(name, words);
         }
         found
+    }
+
+    /// Words out of a closed set: one, a list, or a name that was sent several times.
+    pub fn words(&mut self, name: &str, words: &[&'static str]) -> Vec<&'static str> {
+        let texts = self.texts(name);
+        let found = texts.iter().map(|text| words.iter().copied().find(|it| it == text));
+        let found: Option<Vec<&'static str>> = found.collect();
+        found.unwrap_or_else(|| {
+            self.not_among(name, words);
+            Vec::new()
+        })
+    }
+
+    fn not_among(&mut self, name: &str, words: &[&str]) {
+        let list = words.join(", ");
+        let (en, id) = (format!("must be one of {list}"), format!("harus salah satu dari {list}"));
+        self.fault(name, "type", en, id);
     }
 }
 

@@ -3,11 +3,82 @@
 use std::fmt::Write as _;
 
 use events::problem::{Code, Language, Problem, Text};
+use events::warning::Warning;
 use serde_json::{Value, json};
 
 mod advice;
 
 use advice::advice;
+
+/// What has a page: a problem, or a warning of a receipt. A word that is both is the problem.
+#[derive(Clone, Copy, Debug)]
+pub enum Entry {
+    /// Something was refused.
+    Problem(Code),
+    /// Something was recorded that somebody may want to look at.
+    Warning(Warning),
+}
+
+impl Entry {
+    /// The entry of a word.
+    #[must_use]
+    pub fn from_word(word: &str) -> Option<Self> {
+        let problem = Code::from_word(word).map(Self::Problem);
+        problem.or_else(|| Warning::from_word(word).map(Self::Warning))
+    }
+
+    /// Everything about it.
+    #[must_use]
+    pub fn told(self) -> Value {
+        match self {
+            Self::Problem(code) => told(code),
+            Self::Warning(it) => told_warning(it),
+        }
+    }
+
+    /// Its page.
+    #[must_use]
+    pub fn html(self, language: Language) -> String {
+        match self {
+            Self::Problem(code) => html(code, language),
+            Self::Warning(it) => html_warning(it, language),
+        }
+    }
+}
+
+fn told_warning(it: Warning) -> Value {
+    let both = |it: Text| json!({"id": it.id, "en": it.en});
+    json!({
+        "warning": it.as_str(),
+        "title": {"id": it.title(Language::Id), "en": it.title(Language::En)},
+        "cause": both(it.cause()),
+        "remedy": both(it.remedy()),
+        "url": format!("/problems/{}", it.as_str()),
+    })
+}
+
+fn html_warning(it: Warning, language: Language) -> String {
+    let (cause, remedy, receipt, all) = match language {
+        Language::En => {
+            ("Cause", "What to do", "a warning in a receipt: the event is recorded", "All problems")
+        }
+        Language::Id => (
+            "Sebab",
+            "Yang perlu dilakukan",
+            "peringatan dalam tanda terima: peristiwa sudah tercatat",
+            "Semua masalah",
+        ),
+    };
+    let main = format!(
+        "<h1>{}</h1>\n<p><code>{}</code> · {receipt}</p>\n<h2>{cause}</h2>\n<p>{}</p>\n<h2>{remedy}</h2>\n\
+         <p>{}</p>\n<p><a href=\"/problems\">{all}</a></p>\n",
+        escape(it.title(language)),
+        it.as_str(),
+        escape(it.cause().in_language(language)),
+        escape(it.remedy().in_language(language)),
+    );
+    page(it.title(language), language, &main)
+}
 
 /// Everything about a code.
 #[must_use]
@@ -78,6 +149,18 @@ pub fn index_html(language: Language) -> String {
             main,
             "<tr><td><a href=\"/problems/{word}\"><code>{word}</code></a></td><td>{}</td><td>{title}</td></tr>",
             code.status()
+        );
+    }
+    let warnings = match language {
+        Language::En => "Warnings of receipts",
+        Language::Id => "Peringatan dalam tanda terima",
+    };
+    let _ = write!(main, "</table>\n<h2>{warnings}</h2>\n<table>\n");
+    for it in Warning::ALL.iter().filter(|it| Code::from_word(it.as_str()).is_none()) {
+        let (word, title) = (it.as_str(), escape(it.title(language)));
+        let _ = writeln!(
+            main,
+            "<tr><td><a href=\"/problems/{word}\"><code>{word}</code></a></td><td>{title}</td></tr>"
         );
     }
     main.push_str("</table>\n");

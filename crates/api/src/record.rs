@@ -15,7 +15,7 @@ use events::time::spell;
 use serde_json::{Map, Value, json};
 use store::{AppendError, Appended};
 
-use crate::answer::{ReceiptOut, Reply, not_found, put, unappended, unread};
+use crate::answer::{ReceiptOut, Reply, Warned, missing, put, unappended, unread};
 use crate::app::{App, Caller};
 use crate::params::{Params, invalid};
 
@@ -88,17 +88,19 @@ pub async fn record(
         Ok(appended) => {
             for it in &appended {
                 let outcome = if it.is_new() { "recorded" } else { "duplicate" };
-                app.metrics.event(caller.face, outcome);
+                app.metrics.event(caller, outcome);
             }
             let out = appended.iter().zip(warnings);
-            Ok(out.map(|(it, warnings)| ReceiptOut::of(it, warnings)).collect())
+            let receipt =
+                |(it, warnings)| ReceiptOut::of(it, Warned::of(warnings, caller.language));
+            Ok(out.map(receipt).collect())
         }
         // The first run of this command died after it had recorded: its events are the answer.
         Err(AppendError::EventIdConflict { .. }) if caller.idempotency_key.is_some() => {
             earlier(app, caller, &references).await
         }
         Err(error) => {
-            app.metrics.event(caller.face, "conflict");
+            app.metrics.event(caller, "conflict");
             let mut problem = unappended(&error);
             if problem.code == Code::VersionConflict && caller.if_match.is_some() {
                 problem.rule = Some("if_match");
@@ -117,7 +119,7 @@ async fn earlier(
     for it in references {
         let found = app.log.find(caller.tenant(), it).await.map_err(|error| unread(&error))?;
         let found: Receipt = found.ok_or_else(|| Box::new(Problem::of(Code::Internal)))?;
-        receipts.push(ReceiptOut::of(&Appended::Duplicate(found), Vec::new()));
+        receipts.push(ReceiptOut::of(&Appended::Duplicate(found), Warned::default()));
     }
     Ok(receipts)
 }
@@ -163,7 +165,7 @@ fn checked(
         route: None,
         key: &caller.tenant.fingerprint_key,
         refuse_unknown_fields: true,
-        external_venues: &[],
+        venues: &[],
     };
     let data = Value::from(draft.data.clone()).to_string();
     let mut incoming = cloudevents::binary(attributes, data.as_bytes(), &sender)
@@ -236,13 +238,23 @@ pub async fn known_object(
     family: &str,
     id: &str,
 ) -> Result<Option<CustomerId>, Box<Problem>> {
-    let stream: Stream = format!("{family}/{id}").parse().map_err(|_| not_found())?;
+    let missing = || {
+        let in_indonesian = match family {
+            "complaint" => "keluhan",
+            "promise" => "janji",
+            "improvement" => "perbaikan",
+            "alert" => "peringatan",
+            other => other,
+        };
+        missing(family, in_indonesian, "id")
+    };
+    let stream: Stream = format!("{family}/{id}").parse().map_err(|_| missing())?;
     let first = app
         .log
         .read_stream(caller.tenant(), &stream, 0, 1)
         .await
         .map_err(|error| unread(&error))?;
-    first.into_iter().next().map(|it| it.customer).ok_or_else(not_found)
+    first.into_iter().next().map(|it| it.customer).ok_or_else(missing)
 }
 
 /// Refuses what an assistant may not do (H7). `None` is what no policy can grant.

@@ -21,6 +21,8 @@ static CATALOGUE: LazyLock<String> = LazyLock::new(|| {
             "personal": it.personal,
             "url": format!("/schemas/events/{}.v{}.json", it.kind.name(), it.version),
             "deprecated": !newest(it),
+            // What is not built yet is refused with `not_built`.
+            "built": it.kind.is_built(),
         })
     };
     text(&schema::catalogue().iter().map(line).collect::<Vec<_>>())

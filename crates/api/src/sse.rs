@@ -1,6 +1,6 @@
 //! `GET /v1/stream`: recorded facts as they come in, as server-sent events.
 //!
-//! The id of an event is its position, so a client that reconnects misses nothing and sees nothing
+//! Who may not read the log but may take on alerts hears alerts and nothing else. The id of an event is its position, so a client that reconnects misses nothing and sees nothing
 //! twice, on any instance (S1, S2). A client that does not read is told `bye` and cut off; nothing
 //! is dropped silently (S4).
 
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::{HeaderName, Response, header};
+use axum::http::{HeaderMap, HeaderName, Response, header};
 use bytes::Bytes;
 use events::envelope::Recorded;
 use events::id::CustomerId;
@@ -22,8 +22,9 @@ use crate::answer::unread;
 use crate::app::{App, Caller};
 use crate::http::router::{Served, acceptable, framed, identify, path_and_query};
 use crate::http::shape;
-use crate::ops::facts::prefixes;
+use crate::ops::facts::{prefixes, reached};
 use crate::ops::mask;
+use crate::params::invalid;
 use crate::scope::Scope;
 
 /// Events that may wait for a client that does not read.
@@ -36,6 +37,8 @@ const IDLE: Duration = Duration::from_secs(15);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often a key is looked at again.
 const KEY_EVERY: Duration = Duration::from_secs(10);
+/// What the types of alerts begin with.
+const ALERTS: &str = "sapa.alert.";
 /// Positions of one look.
 const PAGE: usize = 256;
 
@@ -47,6 +50,18 @@ struct Wanted {
 }
 
 impl Wanted {
+    /// Narrows the wish to alerts; one that names anything else needs the scope for it.
+    fn keep_to_alerts(&mut self, caller: &Caller) -> Result<(), Box<Problem>> {
+        match &self.prefixes {
+            Some(prefixes) if prefixes.is_empty() => self.prefixes = Some(vec![ALERTS.to_owned()]),
+            Some(prefixes) if prefixes.iter().any(|it| !it.starts_with(ALERTS)) => {
+                return caller.needs(Scope::EventsRead);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
     fn has(&self, it: &Recorded, caller: &Caller) -> bool {
         let Some(prefixes) = &self.prefixes else { return false };
         let name = it.kind.type_name(it.schema_version);
@@ -76,7 +91,7 @@ async fn open(
     let (mut parts, _) = request.into_parts();
     acceptable(&parts.headers, "text/event-stream")?;
     let caller = identify(app, &parts, framed).await?;
-    caller.needs(Scope::EventsRead)?;
+    let alerts_only = alerts_only(&caller)?;
     let params = path_and_query(&mut parts).await?;
     params.only(&["topic", "type", "customer", "after", "lang", "tz"])?;
     let mut read = params.read();
@@ -90,10 +105,13 @@ async fn open(
     });
     let (topics, types) = (read.texts("topic"), read.texts("type"));
     read.done()?;
-    let wanted = Wanted { prefixes: prefixes(&topics, &types)?, customers };
-    let last_seen =
-        parts.headers.get("last-event-id").and_then(|it| it.to_str().ok()?.parse().ok());
+    let mut wanted = Wanted { prefixes: prefixes(&topics, &types)?, customers };
+    if alerts_only {
+        wanted.keep_to_alerts(&caller)?;
+    }
+    let last_seen = last_event(&parts.headers)?;
     let head = app.log.head().await.map_err(|error| unread(&error))?;
+    reached(head, last_seen.or(after))?;
     let after = last_seen.or(after).unwrap_or(head);
     let place = Arc::clone(&app.streams).try_acquire_owned().map_err(|_| too_many())?;
 
@@ -114,6 +132,32 @@ async fn open(
     shape::set(headers, header::CACHE_CONTROL, "no-store");
     shape::set(headers, HeaderName::from_static("x-accel-buffering"), "no");
     Ok(response)
+}
+
+/// The position of the last event that a client has seen, if it says so.
+fn last_event(headers: &HeaderMap) -> Result<Option<i64>, Box<Problem>> {
+    let value = headers.get("last-event-id").filter(|it| !it.is_empty());
+    let Some(value) = value else { return Ok(None) };
+    let position = value.to_str().ok().and_then(|it| it.parse().ok()).filter(|it| 0 <= *it);
+    position.map(Some).ok_or_else(|| {
+        invalid(
+            "Last-Event-ID",
+            "type",
+            "must be the position of an event of this stream",
+            "harus posisi sebuah peristiwa dari aliran ini",
+        )
+    })
+}
+
+/// Whether a caller may hear alerts and nothing else; refuses one who may not even do that.
+fn alerts_only(caller: &Caller) -> Result<bool, Box<Problem>> {
+    if caller.scopes.allow(Scope::EventsRead) {
+        return Ok(false);
+    }
+    if caller.scopes.allow(Scope::AlertAck) && caller.scopes.allow(Scope::TimelineRead) {
+        return Ok(true);
+    }
+    caller.needs(Scope::EventsRead).map(|()| false)
 }
 
 fn too_many() -> Box<Problem> {

@@ -126,6 +126,10 @@ pub trait Surroundings: Send + Sync + std::fmt::Debug {
     fn checks(&self) -> Vec<Check>;
     /// What those parts count.
     fn samples(&self) -> Vec<Sample>;
+    /// Where the broker of this process is, without credentials; none if it has none.
+    fn broker(&self) -> Option<String> {
+        None
+    }
     /// Acts on the read models, or begins to. Refuses where nothing here looks after them.
     fn project(&self, action: Action) -> BoxFuture<'_, Result<(), Box<Problem>>> {
         let _ = action;

@@ -14,7 +14,7 @@ use projections::{Runner, Views};
 use serde_json::{Value, json};
 use store::db::Place;
 use store::keys::{self, ApiKey};
-use store::tenants::{self, Profile};
+use store::tenants::{self as stored_tenants, Profile};
 use store::writer::QUEUE_REQUESTS_MAX;
 use store::{Bell, Log, Writer};
 use tokio_util::sync::CancellationToken;
@@ -28,6 +28,7 @@ use crate::surroundings::Alone;
 
 mod import;
 mod paging;
+mod tenants;
 
 #[derive(Debug, Default)]
 struct Counting(AtomicU64);
@@ -67,7 +68,7 @@ impl Server {
                 language: Language::En,
                 fingerprint_key: vec![7; 32],
             };
-            tenants::add(log.db(), &profile, now()).await.unwrap();
+            stored_tenants::add(log.db(), &profile, now()).await.unwrap();
         }
         let clock = Arc::new(FixedClock::at(now()));
         let bell = Bell::default();
@@ -87,6 +88,7 @@ impl Server {
             clock,
             ids: Arc::new(Counting::default()),
             settings: Settings::default(),
+            metrics: Arc::new(crate::metrics::Metrics::new("0", "0", false)),
             surroundings: Arc::new(Alone),
         };
         let app = App::new(parts).await.unwrap();
@@ -110,6 +112,8 @@ impl Server {
             hash: new.hash,
             scopes: scopes.words().into_iter().map(str::to_owned).collect(),
             sources: sources.iter().map(|it| it.parse().unwrap()).collect(),
+            venues: Vec::new(),
+            refuses_unknown_customers: false,
             actor: None,
             created_at: now(),
             expires_at: None,
@@ -515,6 +519,15 @@ async fn an_alert_is_taken_once_and_never_by_an_assistant() {
     let none =
         server.ask_with("POST", "/v1/worklist/next?team=frontdesk", &key, None, &person).await;
     assert_eq!((none.status, &none.body["alert"]), (200, &Value::Null));
+    // Somebody has it: asking again changes nothing and puts nothing off.
+    let before = server.ask("GET", "/v1/alerts/a-1", &key, None).await;
+    let again = server.ask_with("POST", "/v1/alerts/a-1/ack", &key, None, &person).await;
+    assert_eq!((again.status, &again.body["code"]), (409, &json!("alert_state")), "{}", again.body);
+    let after = server.ask("GET", "/v1/alerts/a-1", &key, None).await;
+    assert_eq!(
+        (&after.body["ack_until"], &after.headers["etag"]),
+        (&before.body["ack_until"], &before.headers["etag"])
+    );
     let long = json!({"for": "9d", "reason": "on holiday"});
     let refused =
         server.ask_with("POST", "/v1/alerts/a-1/snooze", &key, Some(&long), &person).await;

@@ -7,6 +7,7 @@
 pub mod batch;
 pub mod counters;
 pub mod place;
+pub mod recover;
 pub mod relay;
 pub mod resume;
 pub mod stream;

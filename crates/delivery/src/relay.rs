@@ -114,7 +114,7 @@ impl Relay {
                     self.counters.rolled_back_at.store(position, Ordering::Relaxed);
                     tracing::error!(
                         position,
-                        "log_rollback: the log does not hold what went out at this position, and nothing more goes out. Restore the log; or, if what it lost is lost, delete the stream SAPA_OUT and run `sapa setup`, which publishes all that it keeps again. Then start Sapa again"
+                        "log_rollback: the log does not hold what went out at this position, and nothing more goes out. Restore the log; or, if what it lost is lost, stop Sapa and run `sapa recover`, which lets you choose what is published again"
                     );
                     return Ended::LogRolledBack;
                 }
@@ -150,31 +150,25 @@ impl Relay {
         }
         let position = match look.start() {
             Start::After(it) => it,
-            Start::OldestKept => self.before_oldest_kept().await?,
+            Start::OldestKept => {
+                before_oldest_kept(&self.log, self.clock.now(), self.max_age).await?
+            }
         };
         // A log that has lost its end may have grown past it again, so the number alone proves nothing.
         if let (Some(last), Some(mark)) = (found.last, shown)
-            && self.mark_at(last.position).await? != Some(mark)
+            && mark_at(&self.log, last.position).await? != Some(mark)
         {
             return Err(Trouble::LogRolledBack(last.position));
         }
         let head = self.log.head().await?;
         let skipped = i64::from(planted(Mistake::ResumeTooFar) && position < head);
         let position = position + skipped;
-        let mark = self.mark_at(position).await?;
+        let mark = mark_at(&self.log, position).await?;
         if 0 < position && mark.is_none() {
             return Err(Trouble::LogRolledBack(position));
         }
         self.counters.at(position, head);
         Ok(look.after(position).standing_on(mark))
-    }
-
-    /// What the log holds at a position; nothing beyond its head.
-    async fn mark_at(&self, position: i64) -> Result<Option<Mark>, Trouble> {
-        if position <= 0 {
-            return Ok(None);
-        }
-        Ok(self.log.read_after(position - 1, 1).await?.first().map(Mark::of))
     }
 
     /// The facts after a position, from a log that still holds the event that went out there. Read in
@@ -217,21 +211,6 @@ impl Relay {
         };
         let stream = Seen { created, last_sequence: info.state.last_sequence };
         Ok((Found { stream, last }, mark))
-    }
-
-    /// The position before the first one that the stream would still keep: `recorded_at` never
-    /// decreases, so it is found by halving.
-    async fn before_oldest_kept(&self) -> Result<i64, Trouble> {
-        let Ok(oldest) = self.clock.now().checked_sub(self.max_age) else { return Ok(0) };
-        let (mut low, mut high) = (0, self.log.head().await?);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            match self.log.read_after(middle, 1).await?.first() {
-                Some(it) if it.recorded_at < oldest => low = middle + 1,
-                _ => high = middle,
-            }
-        }
-        Ok(low)
     }
 
     /// Publishes page after page; the next is read while one is on its way.
@@ -339,8 +318,35 @@ impl AlertKinds {
     }
 }
 
+/// What the log holds at a position; nothing beyond its head.
+pub(crate) async fn mark_at(log: &Log, position: i64) -> Result<Option<Mark>, ReadError> {
+    if position <= 0 {
+        return Ok(None);
+    }
+    Ok(log.read_after(position - 1, 1).await?.first().map(Mark::of))
+}
+
+/// The position before the first one that the stream would still keep: `recorded_at` never decreases,
+/// so it is found by halving.
+pub(crate) async fn before_oldest_kept(
+    log: &Log,
+    now: Timestamp,
+    max_age: SignedDuration,
+) -> Result<i64, ReadError> {
+    let Ok(oldest) = now.checked_sub(max_age) else { return Ok(0) };
+    let (mut low, mut high) = (0, log.head().await?);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        match log.read_after(middle, 1).await?.first() {
+            Some(it) if it.recorded_at < oldest => low = middle + 1,
+            _ => high = middle,
+        }
+    }
+    Ok(low)
+}
+
 /// What a message is; nothing if it does not say.
-fn mark_in(body: &[u8]) -> Option<Mark> {
+pub(crate) fn mark_in(body: &[u8]) -> Option<Mark> {
     let body: Value = serde_json::from_slice(body).ok()?;
     let text = |name: &str| body.get(name)?.as_str();
     let event = EventRef { source: text("source")?.parse().ok()?, id: text("id")?.parse().ok()? };

@@ -1,15 +1,18 @@
 //! `SAPA_OUT` as it has to be: made, repaired or only looked at.
 //!
 //! Promises that every difference is told field by field, wanted against found; what the server adds
-//! by itself is passed over. Refuses to repair in [`Mode::VerifyOnly`], which is what a running
+//! by itself is passed over, and what no promise rests on is left alone. Refuses to repair in [`Mode::VerifyOnly`], which is what a running
 //! service uses on a server that is not its own.
 
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
 use async_nats::jetstream::context::{RequestError, RequestErrorKind};
+use events::broker_config::Reliance;
 use events::subject::{ALERT_FILTER, OUT_FILTER};
 use serde_json::{Value, json};
+
+pub use events::broker_config::Difference;
 
 /// The stream of recorded facts and alerts: a copy of the log.
 pub const STREAM: &str = "SAPA_OUT";
@@ -38,19 +41,6 @@ pub enum Mode {
     Repair,
     /// Only tell.
     VerifyOnly,
-}
-
-/// One field that is not as it should be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Difference {
-    /// `SAPA_OUT`.
-    pub object: String,
-    /// Name of the field on the server; `exists` when the whole object is missing.
-    pub field: String,
-    /// As it should be.
-    pub wanted: Value,
-    /// As it is.
-    pub found: Value,
 }
 
 /// The streams could not be looked at or put right.
@@ -113,12 +103,42 @@ pub async fn create_or_verify(
 ) -> Result<Vec<Difference>, StreamError> {
     let wanted = wanted_stream(limits);
     let found = ask(context, &format!("STREAM.INFO.{STREAM}"), &json!({})).await?;
-    let told = differences(&wanted, found.as_ref().map(|it| &it["config"]));
-    if mode == Mode::Repair && !told.is_empty() {
-        let verb = if found.is_some() { "UPDATE" } else { "CREATE" };
-        ask(context, &format!("STREAM.{verb}.{STREAM}"), &wanted).await?;
+    let reliance = reliance(&wanted, limits.replicas);
+    let found = found.as_ref().map(|it| &it["config"]);
+    let told = reliance.differences(STREAM, found);
+    if mode == Mode::Repair && told.iter().any(|it| it.matters) {
+        let (verb, config) = match found {
+            Some(found) => ("UPDATE", reliance.repaired(found)),
+            None => ("CREATE", wanted.clone()),
+        };
+        ask(context, &format!("STREAM.{verb}.{STREAM}"), &config).await?;
     }
     Ok(told)
+}
+
+/// What order, resuming and fencing rest on. A stream that other streams feed would hold messages that
+/// are not of the log.
+fn reliance(wanted: &Value, replicas: u8) -> Reliance<'_> {
+    const RELIED: &[&str] = &[
+        "subjects",
+        "retention",
+        "storage",
+        "num_replicas",
+        "discard",
+        "max_age",
+        "max_bytes",
+        "max_msg_size",
+        "deny_delete",
+        "allow_rollup_hdrs",
+        "allow_atomic",
+        // Only where there are several copies, as for SAPA_IN.
+        "compression",
+    ];
+    let alone = RELIED.split_last().map_or(RELIED, |(_, rest)| rest);
+    let relied = if 1 < replicas { RELIED } else { alone };
+    let off =
+        &["mirror", "sources", "sealed", "no_ack", "subject_transform", "max_msgs_per_subject"];
+    Reliance { wanted, relied, off, own: &[] }
 }
 
 /// JetStream is there and has no leader now.
@@ -138,80 +158,23 @@ async fn ask(context: &Context, subject: &str, body: &Value) -> Result<Option<Va
     Err(StreamError::Refused { object: STREAM.to_owned(), description, code })
 }
 
-/// Every field that differs: wanted ones that are otherwise, and others that are switched on.
-fn differences(wanted: &Value, found: Option<&Value>) -> Vec<Difference> {
-    let tell = |field: &str, wanted: &Value, found: &Value| Difference {
-        object: STREAM.to_owned(),
-        field: field.to_owned(),
-        wanted: wanted.clone(),
-        found: found.clone(),
-    };
-    let Some(found) = found else {
-        return vec![tell("exists", &Value::Bool(true), &Value::Bool(false))];
-    };
-    let empty = serde_json::Map::new();
-    let members = wanted.as_object().unwrap_or(&empty);
-    let mut told = Vec::new();
-    for (field, wanted) in members {
-        let is = found.get(field).unwrap_or(&Value::Null);
-        if !is_as_wanted(wanted, is) {
-            told.push(tell(field, wanted, is));
-        }
-    }
-    for (field, is) in found.as_object().unwrap_or(&empty) {
-        let known = members.contains_key(field);
-        if !known && !is_off(is) {
-            told.push(tell(field, &Value::Null, is));
-        }
-    }
-    told
-}
-
-fn is_as_wanted(wanted: &Value, is: &Value) -> bool {
-    match (wanted, is) {
-        // The server leaves out what is false, and adds names of its own to the metadata.
-        (Value::Bool(false), Value::Null) => true,
-        (Value::Object(wanted), Value::Object(is)) => {
-            wanted.iter().all(|(name, it)| is.get(name) == Some(it))
-        }
-        _ => wanted == is,
-    }
-}
-
-/// False, nothing, no limit: the value of a feature that nobody asked for.
-fn is_off(it: &Value) -> bool {
-    match it {
-        Value::Null | Value::Bool(false) => true,
-        Value::Number(it) => matches!(it.as_i64(), Some(0 | -1)),
-        Value::String(it) => it.is_empty() || it == "default",
-        Value::Array(it) => it.is_empty(),
-        Value::Object(it) => it.values().all(is_off),
-        Value::Bool(true) => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn what_the_server_adds_or_leaves_out_is_no_difference() {
+    fn what_would_put_foreign_messages_between_ours_matters_and_a_copy_elsewhere_does_not() {
         let wanted = wanted_stream(&Limits::default());
         let mut found = wanted.clone();
-        found["metadata"]["_nats.level"] = json!("4");
-        found["consumer_limits"] = json!({});
-        found["max_msgs"] = json!(-1);
-        assert_eq!(differences(&wanted, Some(&found)), []);
-    }
-
-    #[test]
-    fn a_feature_that_nobody_asked_for_is_a_difference() {
-        let wanted = wanted_stream(&Limits::default());
-        let mut found = wanted.clone();
-        found["allow_atomic"] = json!(false);
         found["republish"] = json!({ "src": ">", "dest": "copy.>" });
-        let told = differences(&wanted, Some(&found));
-        let fields: Vec<&str> = told.iter().map(|it| it.field.as_str()).collect();
-        assert_eq!(fields, ["allow_atomic", "republish"]);
+        found["allow_direct"] = json!(true);
+        found["allow_atomic"] = json!(false);
+        found["sources"] = json!([{ "name": "OTHER" }]);
+        let told = reliance(&wanted, 1).differences(STREAM, Some(&found));
+        let fields = |matters: bool| -> Vec<&str> {
+            told.iter().filter(|it| it.matters == matters).map(|it| it.field.as_str()).collect()
+        };
+        assert_eq!(fields(true), ["allow_atomic", "sources"]);
+        assert_eq!(fields(false), ["allow_direct", "republish"]);
     }
 }

@@ -10,7 +10,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::cloudevents::{Sender, media_type};
 use crate::envelope::{
-    Attributes, CLOCK_SUSPECT_AFTER, Channel, FUTURE_MAX, LATE_AFTER, OLD_DAYS_MAX, Warning,
+    Attributes, CLOCK_SUSPECT_AFTER, Channel, FUTURE_MAX, LATE_AFTER, OLD_DAYS_MAX,
 };
 use crate::id::{
     Actor, CustomerId, EventId, EventRef, IdError, Source, looks_like_a_mobile_number,
@@ -18,6 +18,7 @@ use crate::id::{
 use crate::kind::{CustomerRule, Kind, TypeError};
 use crate::problem::{Code, Finding, Problem};
 use crate::time::{TimeError, parse_instant, spell};
+use crate::warning::{Warning, WarningAt};
 
 /// Extension attributes of one event.
 pub(crate) const EXTENSIONS_MAX: usize = 16;
@@ -43,7 +44,7 @@ pub(crate) struct Envelope {
     pub(crate) causation_id: Option<String>,
     pub(crate) trace: Option<String>,
     pub(crate) expected_version: Option<i64>,
-    pub(crate) warnings: Vec<Warning>,
+    pub(crate) warnings: Vec<WarningAt>,
 }
 
 /// Reads every attribute; the type comes last, so that an unknown one is refused only when the rest
@@ -97,7 +98,7 @@ pub(crate) fn read(
 
 /// Takes control and direction characters out of names and brings them into one normal form (B16,
 /// B17); warns where a name mixes scripts whose letters look alike (B18).
-pub(crate) fn clean_names(kind: Kind, data: &mut Value, warnings: &mut Vec<Warning>) {
+pub(crate) fn clean_names(kind: Kind, data: &mut Value, warnings: &mut Vec<WarningAt>) {
     let member = match kind {
         Kind::CustomerRegistered => "name",
         Kind::CustomerIdentified if data["id_kind"] == "name" => "value",
@@ -110,12 +111,12 @@ pub(crate) fn clean_names(kind: Kind, data: &mut Value, warnings: &mut Vec<Warni
     };
     let cleaned: String = name.chars().filter(visible).nfc().collect();
     if cleaned.chars().count() < name.nfc().count() {
-        warnings.push(Warning::NameCleaned);
+        warnings.push(Warning::NameCleaned.at(format!("/data/{member}")));
     }
     let script = |from: char, to: char| cleaned.chars().any(|it| (from..=to).contains(&it));
     let latin = cleaned.chars().any(|it| it.is_ascii_alphabetic());
     if latin && (script('\u{0370}', '\u{03FF}') || script('\u{0400}', '\u{04FF}')) {
-        warnings.push(Warning::NameConfusable);
+        warnings.push(Warning::NameConfusable.at(format!("/data/{member}")));
     }
     if !cleaned.trim().is_empty() {
         *name = cleaned;
@@ -139,7 +140,7 @@ struct Reader<'a> {
     members: Map<String, Value>,
     sender: &'a Sender<'a>,
     faults: Vec<(Code, Finding)>,
-    warnings: Vec<Warning>,
+    warnings: Vec<WarningAt>,
 }
 
 impl Reader<'_> {
@@ -300,7 +301,7 @@ impl Reader<'_> {
                 format!("`time` {hours} jam di depan jam server ({}).", spell(now)),
             );
         } else if CLOCK_SUSPECT_AFTER < ahead {
-            self.warnings.push(Warning::ClockSuspect);
+            self.warnings.push(Warning::ClockSuspect.at("/time"));
         } else if !imported && SignedDuration::from_hours(24 * OLD_DAYS_MAX) < -ahead {
             self.fault(
                 Code::TimeOld,
@@ -309,7 +310,7 @@ impl Reader<'_> {
                 "`time` lebih dari 20 tahun lalu; tandai riwayat lama dengan `imported`.",
             );
         } else if !imported && LATE_AFTER < -ahead {
-            self.warnings.push(Warning::Late);
+            self.warnings.push(Warning::Late.at("/time"));
         }
     }
 
@@ -335,8 +336,9 @@ impl Reader<'_> {
         let imported = match self.members.remove("imported") {
             None | Some(Value::Null | Value::Bool(false)) => return false,
             Some(Value::Bool(true)) => true,
-            Some(Value::String(it)) if it == "true" => true,
-            Some(Value::String(it)) if it == "false" => return false,
+            // Headers carry texts, and Python writes its booleans with a capital.
+            Some(Value::String(it)) if it.eq_ignore_ascii_case("true") => true,
+            Some(Value::String(it)) if it.eq_ignore_ascii_case("false") => return false,
             Some(_) => {
                 self.rule(
                     "imported",
@@ -469,7 +471,7 @@ impl Reader<'_> {
         match text.parse::<CustomerId>() {
             Ok(it) if !personal => Some(it),
             Ok(it) if imported && self.sender.may_import => {
-                self.warnings.push(Warning::IdPersonal);
+                self.warnings.push(Warning::IdPersonal.at("/subject"));
                 Some(it)
             }
             // A number with a plus in front is outside the alphabet too; what it is comes first.
@@ -538,25 +540,24 @@ impl Reader<'_> {
 
     fn extensions(&mut self) -> std::collections::BTreeMap<String, Value> {
         for name in OURS {
-            if self.members.remove(name).is_some()
-                && !self.warnings.contains(&Warning::AttributeIgnored)
-            {
-                self.warnings.push(Warning::AttributeIgnored);
+            if self.members.remove(name).is_some() {
+                self.warnings.push(Warning::AttributeIgnored.at(format!("/{name}")));
             }
         }
         let rest = std::mem::take(&mut self.members);
         let mut bytes = 0;
         let count = rest.len();
         for (name, value) in &rest {
-            let spelled = (1..=20).contains(&name.len())
-                && name.bytes().all(|it| matches!(it, b'a'..=b'z' | b'0'..=b'9'));
+            // CloudEvents advises at most 20 characters and forbids no more.
+            let spelled =
+                !name.is_empty() && name.bytes().all(|it| matches!(it, b'a'..=b'z' | b'0'..=b'9'));
             if !spelled || value.is_object() || value.is_array() {
                 let short: String = name.chars().take(32).collect();
                 self.rule(
                     &short,
                     "extension",
-                    "attribute names are 1 to 20 of a-z 0-9, their values plain; business data belongs in `data`",
-                    "nama atribut 1 sampai 20 dari a-z 0-9 dengan nilai sederhana; data usaha masuk ke `data`",
+                    "attribute names are of a-z 0-9, their values plain; business data belongs in `data`",
+                    "nama atribut terdiri dari a-z 0-9 dengan nilai sederhana; data usaha masuk ke `data`",
                 );
             }
             bytes += name.len() + value.as_str().map_or(8, str::len);
@@ -583,7 +584,7 @@ fn unknown_type(text: &str, error: &TypeError) -> Box<Problem> {
             format!("Server ini mengenal {} sampai v{newest}.", kind.name()),
         ),
         TypeError::Unknown { did_you_mean: Some(kind) } => {
-            let near = kind.type_name(1);
+            let near = kind.type_name(kind.newest_version());
             Problem::at(
                 Code::UnknownType,
                 "/type",
@@ -592,11 +593,22 @@ fn unknown_type(text: &str, error: &TypeError) -> Box<Problem> {
             )
             .member("did_you_mean", near)
         }
-        TypeError::Unknown { did_you_mean: None } | TypeError::NotOurs => Problem::at(
-            Code::UnknownType,
-            "/type",
-            format!("Unknown type `{short}`; see /schemas for the types there are."),
-            format!("Jenis `{short}` tidak dikenal; lihat /schemas."),
-        ),
+        TypeError::Unknown { did_you_mean: None } | TypeError::NotOurs => {
+            let problem = Problem::at(
+                Code::UnknownType,
+                "/type",
+                format!("Unknown type `{short}`; see /schemas for the types there are."),
+                format!("Jenis `{short}` tidak dikenal; lihat /schemas."),
+            );
+            let topic = text.strip_prefix("sapa.").unwrap_or(text).split('.').next();
+            let topic = topic.unwrap_or_default();
+            match Kind::offered_actions(topic).join(", ") {
+                none if none.is_empty() => problem,
+                actions => problem.hint(
+                    format!("What may be sent of `{topic}`: {actions}."),
+                    format!("Yang boleh dikirim dari `{topic}`: {actions}."),
+                ),
+            }
+        }
     })
 }

@@ -14,13 +14,15 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::canonical::canonical;
-use crate::envelope::{Incoming, Recorded, Warning};
+use crate::envelope::{Incoming, Recorded};
 use crate::fact::{self, Fact};
-use crate::id::{CustomerId, EventId, Source, Tenant};
+use crate::id::{CustomerId, EventId, Ident, Source, Tenant};
 use crate::json::{self, Document, JsonFault};
 use crate::kind::{CustomerRule, Family, Kind};
 use crate::problem::{Code, Finding, Problem};
+use crate::spoken::counted;
 use crate::subject::Ingress;
+use crate::warning::Warning;
 use crate::{attributes, schema, upcast};
 
 /// Bytes of one event.
@@ -29,6 +31,13 @@ pub const EVENT_BYTES_MAX: usize = 65_536;
 pub const BATCH_EVENTS_MAX: usize = 512;
 /// Bytes of one batch.
 pub const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// How much of a batch a row of a file takes up: as much as it has events, and at least one, because
+/// a row without an event is judged and kept too. Reader and server both count with it.
+#[must_use]
+pub fn row_weight(events: usize) -> usize {
+    events.max(1)
+}
 
 /// What is proven about whoever sent the bytes, and the settings that judge them.
 #[derive(Clone, Debug)]
@@ -47,8 +56,9 @@ pub struct Sender<'a> {
     pub key: &'a [u8],
     /// Members unknown to the schema are refused instead of kept.
     pub refuse_unknown_fields: bool,
-    /// Venues whose own system decides about bookings.
-    pub external_venues: &'a [String],
+    /// Venues whose own system sends this: decisions about their bookings are its to make. Whoever
+    /// fills this has checked the credential against `authority = "external"` of the policy.
+    pub venues: &'a [Ident],
 }
 
 /// Reads one structured event.
@@ -129,9 +139,9 @@ fn check(
     let version = envelope.schema_version;
     let name = kind.type_name(version);
     // Who may send a kind is asked before what it says; only some bookings depend on their venue.
-    let by_venue = kind.topic() == "booking" && !sender.external_venues.is_empty();
-    if !sender.may_import && kind.is_reserved() && !by_venue {
-        return Err(named(reserved_type(&name)));
+    let by_venue = kind.topic() == "booking" && !sender.venues.is_empty();
+    if !sender.may_import && kind.is_reserved() && kind.is_built() && !by_venue {
+        return Err(named(reserved_type(kind, &name)));
     }
 
     let mut findings = noted(kind, notes);
@@ -147,9 +157,8 @@ fn check(
     if !findings.is_empty() {
         return Err(named(schema_invalid(&name, findings)));
     }
-    if !unknown.is_empty() {
-        envelope.warnings.push(Warning::UnknownField);
-    }
+    let unknown = unknown.iter().map(|it| Warning::UnknownField.at(format!("/data/{it}")));
+    envelope.warnings.extend(unknown);
     attributes::clean_names(kind, &mut data, &mut envelope.warnings);
 
     let text = canonical(&data);
@@ -163,8 +172,11 @@ fn check(
     if !findings.is_empty() {
         return Err(named(schema_invalid(&name, findings)));
     }
+    if !kind.is_built() {
+        return Err(named(not_built(kind)));
+    }
     if !sender.may_import && reserved(kind, &fact, sender) {
-        return Err(named(reserved_type(&name)));
+        return Err(named(reserved_type(kind, &name)));
     }
     finish(envelope, &fact, text, sender).map_err(named)
 }
@@ -229,9 +241,13 @@ fn reserved(kind: Kind, fact: &Fact, sender: &Sender<'_>) -> bool {
     if !kind.is_reserved() && !fact::reserved(fact) {
         return false;
     }
-    let external = kind.topic() == "booking"
-        && fact.venue().is_some_and(|it| sender.external_venues.iter().any(|e| e == it.as_str()));
-    !external
+    let decides = |venue: &Ident| sender.venues.contains(venue);
+    let is_of_venue = match fact {
+        // An offer may name several venues.
+        Fact::BookingOffered(it) => it.options.iter().all(|it| decides(&it.venue)),
+        other => other.venue().is_some_and(decides),
+    };
+    !(kind.topic() == "booking" && is_of_venue)
 }
 
 fn noted(kind: Kind, notes: &Notes) -> Vec<Finding> {
@@ -359,14 +375,15 @@ pub fn media_type(pointer: &str) -> Box<Problem> {
 
 /// Faults of the data. A rule that is a code of the catalogue is the code, where it comes first.
 fn schema_invalid(name: &str, findings: Vec<Finding>) -> Box<Problem> {
-    let count = findings.len();
+    let count = i64::try_from(findings.len()).unwrap_or(i64::MAX);
+    let count = counted(count, "fault", "kesalahan");
     let file = name.trim_start_matches("sapa.");
     let code = findings.first().and_then(|it| Code::from_word(it.rule));
     Box::new(
         Problem::new(
             code.unwrap_or(Code::SchemaInvalid),
-            format!("{count} fault(s) in {file}."),
-            format!("{count} kesalahan pada {file}."),
+            format!("The data of {file} has {}.", count.en),
+            format!("Data {file} memuat {}.", count.id),
         )
         .findings(findings)
         .hint(
@@ -399,13 +416,56 @@ fn unknown_field(name: &str) -> Finding {
     )
 }
 
-fn reserved_type(name: &str) -> Box<Problem> {
-    Box::new(Problem::at(
+fn reserved_type(kind: Kind, name: &str) -> Box<Problem> {
+    let problem = Problem::at(
         Code::ReservedType,
         "/type",
-        format!("Only Sapa's rules and commands may record {name}; send what happened instead."),
-        format!("Hanya aturan dan perintah Sapa yang mencatat {name}; kirim kejadiannya saja."),
-    ))
+        format!("{name} is a decision; this credential may not record decisions."),
+        format!("{name} adalah keputusan; kredensial ini tidak boleh mencatat keputusan."),
+    );
+    Box::new(if kind.topic() == "booking" {
+        problem.hint(
+            "The system of a venue decides when policy `venues` says `authority = \"external\"` for it and its \
+             key names it: `sapa key create NAME --set publisher --venue ID`. A key with the scope `import` \
+             loads history.",
+            "Sistem sebuah tempat memutuskan bila kebijakan `venues` memuat `authority = \"external\"` untuknya \
+             dan kuncinya menyebutnya: `sapa key create NAMA --set publisher --venue ID`. Kunci dengan cakupan \
+             `import` memuat riwayat.",
+        )
+    } else {
+        problem.hint(
+            "Send what happened and let Sapa decide; a key with the scope `import` loads history.",
+            "Kirim kejadiannya dan biarkan Sapa memutuskan; kunci dengan cakupan `import` memuat riwayat.",
+        )
+    })
+}
+
+/// The answer to a kind whose effects are not built yet: recording it would promise what nobody keeps.
+#[must_use]
+pub fn not_built(kind: Kind) -> Box<Problem> {
+    let name = kind.name();
+    let problem = Problem::at(
+        Code::NotBuilt,
+        "/type",
+        format!("{name} would be recorded and change nothing in this version, so it is refused."),
+        format!("{name} akan tercatat tanpa mengubah apa pun di versi ini, jadi ditolak."),
+    );
+    Box::new(match kind {
+        Kind::CustomerErased => problem.hint(
+            "`customer.consent_changed` with purpose `contact` and state `withdrawn` ends all contact; nothing \
+             removes recorded facts yet.",
+            "`customer.consent_changed` dengan purpose `contact` dan state `withdrawn` menghentikan semua kontak; \
+             belum ada yang menghapus fakta tercatat.",
+        ),
+        Kind::ImprovementAssessed => problem.hint(
+            "Record the change itself with `improvement.made`.",
+            "Catat perubahannya sendiri dengan `improvement.made`.",
+        ),
+        _ => problem.hint(
+            "Use one customer id for the same person in every system that publishes.",
+            "Pakai satu id pelanggan untuk orang yang sama di setiap sistem pengirim.",
+        ),
+    })
 }
 
 /// A fault of the JSON reader as a problem.

@@ -12,8 +12,9 @@ use serde_json::{Map, Value, json};
 use crate::fact::Fact;
 use crate::id::{Actor, CustomerId, EventId, EventRef, Source, Stream, Tenant};
 use crate::kind::Kind;
-use crate::time::spell;
+use crate::time::{is_cut_from, spell};
 use crate::upcast;
+use crate::warning::WarningAt;
 
 /// A fact recorded more than this after it happened is `late`.
 pub const LATE_AFTER: SignedDuration = SignedDuration::from_hours(1);
@@ -92,26 +93,6 @@ pub struct Attributes {
     pub extensions: BTreeMap<String, Value>,
 }
 
-/// What a receipt warns of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Warning {
-    /// The time lies 5 minutes to 24 hours ahead.
-    ClockSuspect,
-    /// It was recorded more than an hour after it happened.
-    Late,
-    /// The data has a member that the schema does not know; it counts as personal.
-    UnknownField,
-    /// An attribute that only Sapa sets was removed.
-    AttributeIgnored,
-    /// The customer id of imported history looks like a telephone number.
-    IdPersonal,
-    /// Control or direction characters were taken out of a name.
-    NameCleaned,
-    /// A name mixes scripts whose letters look alike.
-    NameConfusable,
-}
-
 /// A checked event on its way into the log.
 #[derive(Clone, Debug)]
 pub struct Incoming {
@@ -148,7 +129,7 @@ pub struct Incoming {
     /// Where in `SAPA_IN` it came from, if it did.
     pub provenance: Option<Provenance>,
     /// What the receipt will warn of.
-    pub warnings: Vec<Warning>,
+    pub warnings: Vec<WarningAt>,
 }
 
 impl Incoming {
@@ -156,6 +137,19 @@ impl Incoming {
     #[must_use]
     pub fn reference(&self) -> EventRef {
         EventRef { source: self.source.clone(), id: self.id.clone() }
+    }
+
+    /// Whether another event of the same id differs from this one only in digits of `time` that
+    /// one of them lacks.
+    #[must_use]
+    pub fn differs_by_cut_time(&self, other: &Self) -> bool {
+        let content = |it: &Self| {
+            let schema = it.attributes.dataschema.clone();
+            (it.kind, it.schema_version, it.customer.clone(), schema)
+        };
+        is_cut_from(self.occurred_at, other.occurred_at)
+            && content(self) == content(other)
+            && self.data == other.data
     }
 }
 
@@ -210,6 +204,13 @@ impl Recorded {
     #[must_use]
     pub fn reference(&self) -> EventRef {
         EventRef { source: self.source.clone(), id: self.id.clone() }
+    }
+
+    /// Whether an event that claims to be this one differs only in digits of `time` that one of them
+    /// lacks: clients that keep milliseconds send an event back so, and it is still the same event.
+    #[must_use]
+    pub fn differs_by_cut_time(&self, it: &Incoming) -> bool {
+        is_cut_from(self.occurred_at, it.occurred_at) && self.differs_from(it) == ["/time"]
     }
 
     /// Where an event that claims to be this one says something else: names of members, no values.

@@ -73,7 +73,7 @@ pub fn attributes<'a>(
 }
 
 /// Takes off double quotes, decodes percent signs, and insists on UTF-8.
-fn decoded(value: &[u8]) -> Option<String> {
+pub(crate) fn decoded(value: &[u8]) -> Option<String> {
     let value = value.trim_ascii();
     let quoted = value.strip_prefix(b"\"").and_then(|it| it.strip_suffix(b"\""));
     let mut bytes = Vec::with_capacity(value.len());

@@ -242,7 +242,14 @@ impl Kind {
 
     /// Reads a `CloudEvents` type: which kind, in which version.
     pub fn parse_type(text: &str) -> Result<(Self, u32), TypeError> {
-        let rest = text.strip_prefix(PREFIX).ok_or(TypeError::NotOurs)?;
+        let Some(rest) = text.strip_prefix(PREFIX) else {
+            // `booking.requested` is how the command line and this table spell it.
+            let name = text.rsplit_once(".v").map_or(text, |(name, _)| name);
+            return Err(match Self::from_name(name) {
+                None => TypeError::NotOurs,
+                known => TypeError::Unknown { did_you_mean: known },
+            });
+        };
         let (name, version) = rest.rsplit_once(".v").unwrap_or((rest, ""));
         let Some(kind) = Self::from_name(name) else {
             return Err(TypeError::Unknown { did_you_mean: nearest(name) });
@@ -287,6 +294,26 @@ impl Kind {
     #[must_use]
     pub fn is_reserved(self) -> bool {
         self.row().publish == Publish::Reserved
+    }
+
+    /// Whether anything follows from it in this version. What would be recorded and change nothing is
+    /// refused (`not_built`); what is recorded already stays readable.
+    #[must_use]
+    pub fn is_built(self) -> bool {
+        use Kind::{CustomerErased, CustomerMerged, CustomerUnmerged, ImprovementAssessed};
+        !matches!(self, CustomerMerged | CustomerUnmerged | CustomerErased | ImprovementAssessed)
+    }
+
+    /// Whether a publisher is told of it when a type is misspelled: open, and built.
+    fn is_offered(self) -> bool {
+        self.is_built() && !self.is_reserved()
+    }
+
+    /// The actions of a topic that a publisher may send.
+    #[must_use]
+    pub fn offered_actions(topic: &str) -> Vec<&'static str> {
+        let own = Self::ALL.iter().filter(|it| it.topic() == topic && it.is_offered());
+        own.map(|it| it.action()).collect()
     }
 
     /// Whether `subject` must, may or may not name a customer.
@@ -342,7 +369,8 @@ fn nearest(name: &str) -> Option<Kind> {
     if name.len() > 64 {
         return None;
     }
-    let distances = Kind::ALL.iter().map(|kind| (distance(name, kind.name()), *kind));
+    let offered = Kind::ALL.iter().filter(|it| it.is_offered());
+    let distances = offered.map(|kind| (distance(name, kind.name()), *kind));
     let (off_by, kind) = distances.min()?;
     (off_by * 3 <= kind.name().len()).then_some(kind)
 }
@@ -424,6 +452,11 @@ mod tests {
         assert_eq!(unknown("sapa.booking.requested"), meant(Kind::BookingRequested));
         assert_eq!(unknown("sapa.booking.requested.v0"), meant(Kind::BookingRequested));
         assert_eq!(unknown("sapa.booking.requested.v01"), meant(Kind::BookingRequested));
+        assert_eq!(unknown("booking.requested"), meant(Kind::BookingRequested));
+        assert_eq!(unknown("booking.requested.v1"), meant(Kind::BookingRequested));
+        // A kind that only Sapa records is no help to whoever mistyped one.
+        assert_eq!(unknown("sapa.booking.foo.v1"), TypeError::Unknown { did_you_mean: None });
+        assert_eq!(unknown("sapa.booking.hold.v1"), TypeError::Unknown { did_you_mean: None });
         assert_eq!(unknown("sapa.weather.changed.v1"), TypeError::Unknown { did_you_mean: None });
         assert_eq!(unknown("sapa."), TypeError::Unknown { did_you_mean: None });
         assert_eq!(unknown("com.example.order.v1"), TypeError::NotOurs);
@@ -432,6 +465,13 @@ mod tests {
             unknown("sapa.booking.request.v1").to_string(),
             "unknown type; did you mean `sapa.booking.requested.v1`?"
         );
+    }
+
+    #[test]
+    fn of_a_topic_those_actions_are_offered_that_a_publisher_may_send() {
+        assert_eq!(Kind::offered_actions("booking"), ["requested", "cancelled", "fulfilled"]);
+        assert!(!Kind::offered_actions("customer").contains(&"merged"));
+        assert!(Kind::offered_actions("weather").is_empty());
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! a clock it was not handed.
 
 mod attributes;
+pub mod broker_config;
 pub mod calendar;
 pub mod canonical;
 pub mod cloudevents;
@@ -21,7 +22,10 @@ pub mod policy;
 pub mod problem;
 pub mod schema;
 pub mod silence;
+pub mod spoken;
 pub mod subject;
 pub mod tier;
 pub mod time;
 pub mod upcast;
+pub mod warning;
+pub mod wire;

@@ -178,6 +178,13 @@ macro_rules! sections {
                 }
             }
 
+            /// Whether another system decides about the bookings of a venue.
+            #[must_use]
+            pub fn is_external(&self, venue: &str) -> bool {
+                let venue = self.venues.get(venue);
+                venue.is_some_and(|it| it.authority == VenueAuthority::External)
+            }
+
             /// The published versions in force, in the order of [`NAMES`].
             #[must_use]
             pub fn published(&self) -> Vec<&Published> {
@@ -290,17 +297,15 @@ impl Published {
 /// Reads a TOML file of policies into bodies by policy name. Dates may be written with or without
 /// quotes. Which names and members there may be is not looked at.
 pub fn from_toml(text: &str) -> Result<BTreeMap<String, Value>, Finding> {
-    let table: toml::Table = toml::from_str(text).map_err(|error| Finding {
-        pointer: String::new(),
-        rule: "toml_syntax",
-        detail: match error.span() {
-            Some(span) => {
-                let before = text.get(..span.start).unwrap_or(text);
-                let line = before.matches('\n').count() + 1;
-                format!("is not valid TOML in line {line}: {}", error.message())
-            }
-            None => format!("is not valid TOML: {}", error.message()),
-        },
+    let table: toml::Table = toml::from_str(text).map_err(|error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or(text);
+        let line = before.matches('\n').count() + 1;
+        Finding {
+            pointer: String::new(),
+            rule: "toml_syntax",
+            detail: format!("is not valid TOML in line {line}: {}", error.message()),
+            indonesian: format!("bukan TOML yang sah pada baris {line}"),
+        }
     })?;
     Ok(table.into_iter().map(|(name, value)| (name, to_json(value))).collect())
 }
@@ -326,11 +331,17 @@ fn default_published(name: &str, bodies: &BTreeMap<String, Value>) -> Published 
 }
 
 fn unknown_policy(name: &str) -> Finding {
-    let detail = match closest(name, NAMES.iter().copied()) {
-        Some(known) => format!("there is no policy of this name; did you mean `{known}`?"),
-        None => format!("there is no policy of this name; there are: {}", NAMES.join(", ")),
+    let (detail, indonesian) = match closest(name, NAMES.iter().copied()) {
+        Some(known) => (
+            format!("there is no policy of this name; did you mean `{known}`?"),
+            format!("tidak ada kebijakan dengan nama ini; maksud Anda `{known}`?"),
+        ),
+        None => (
+            format!("there is no policy of this name; there are: {}", NAMES.join(", ")),
+            format!("tidak ada kebijakan dengan nama ini; yang ada: {}", NAMES.join(", ")),
+        ),
     };
-    Finding { pointer: String::new(), rule: "unknown_policy", detail }
+    Finding { pointer: String::new(), rule: "unknown_policy", detail, indonesian }
 }
 
 #[cfg(test)]

@@ -151,6 +151,7 @@ codes! {
     VersionConflict "version_conflict" 409 false "The version has moved on" "Versinya sudah berubah",
     InProgress "in_progress" 409 true "The first request is still running" "Permintaan pertama masih berjalan",
     CommandRefused "command_refused" 409 false "A rule does not allow this now" "Sebuah aturan belum mengizinkan ini",
+    NotBuilt "not_built" 409 false "This is not available in this version" "Ini belum tersedia di versi ini",
     AlertState "alert_state" 409 false "The alert's state does not allow this" "Keadaan peringatan tidak mengizinkan ini",
     ProjectionBusy "projection_busy" 409 true "Another rebuild is running" "Pembangunan ulang lain sedang berjalan",
     AlreadyExists "already_exists" 409 false "This name is taken" "Nama ini sudah dipakai",

@@ -71,15 +71,21 @@ impl Silence {
         }
     }
 
+    /// The gap in days that is usual with this customer, before the policy's bounds: their own gaps
+    /// and one gap of the population, averaged.
+    #[must_use]
+    pub fn usual(&self, clock: &ClockPolicy) -> Ratio {
+        let span = days_between(self.first, self.last);
+        Ratio::new(span.saturating_add(clock.g0_days), self.count.max(1))
+    }
+
     /// The expected gap in days: the customer's own gaps and one gap of the population, averaged,
     /// and kept within the policy's bounds. With a single date it is the bounded population gap,
     /// which the deadlines do not use.
     #[must_use]
     pub fn rhythm(&self, clock: &ClockPolicy, tier: Tier) -> Ratio {
-        let span = days_between(self.first, self.last);
-        let mean = Ratio::new(span.saturating_add(clock.g0_days), self.count.max(1));
         let most = *clock.rhythm_max_days.get(tier);
-        mean.max(Ratio::whole(clock.rhythm_min_days)).min(Ratio::whole(most))
+        self.usual(clock).max(Ratio::whole(clock.rhythm_min_days)).min(Ratio::whole(most))
     }
 
     /// The first date on which the silence is due soon.
@@ -143,6 +149,12 @@ impl Ratio {
     #[must_use]
     pub fn times(self, factor: i64) -> Self {
         Self::new(self.above.saturating_mul(factor), self.below)
+    }
+
+    /// The whole number of days that is nearest, halves up.
+    #[must_use]
+    pub fn rounded(self) -> i64 {
+        (2 * self.above + self.below) / (2 * self.below)
     }
 
     /// For people and JSON only: rounded to one decimal, halves up.

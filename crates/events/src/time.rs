@@ -86,6 +86,17 @@ pub fn whole_micros(it: Timestamp) -> Timestamp {
     it.round(cut).unwrap_or(it)
 }
 
+/// Whether one of two instants is the other with its last digits cut off, down to whole seconds: what
+/// a client does that keeps milliseconds. Equal instants are not.
+#[must_use]
+pub fn is_cut_from(one: Timestamp, other: Timestamp) -> bool {
+    const MICROS_PER_SECOND: i64 = 1_000_000;
+    let (early, late) = (one.min(other).as_microsecond(), one.max(other).as_microsecond());
+    let steps = std::iter::successors(Some(10), |it| Some(it * 10));
+    let mut steps = steps.take_while(|it| *it <= MICROS_PER_SECOND);
+    early < late && steps.any(|step| late - late.rem_euclid(step) == early)
+}
+
 /// The one spelling of instants in answers: UTC with six fraction digits.
 #[must_use]
 pub fn spell(it: Timestamp) -> String {
@@ -124,6 +135,23 @@ impl Clock for FixedClock {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_instant_is_cut_from_another_when_only_its_last_digits_are_gone() {
+        let cut = |one: &str, other: &str| {
+            let at = |it: &str| format!("2026-11-21T10:00:{it}Z").parse::<Timestamp>().unwrap();
+            assert_eq!(is_cut_from(at(one), at(other)), is_cut_from(at(other), at(one)));
+            is_cut_from(at(one), at(other))
+        };
+        for short in ["00", "00.1", "00.12", "00.123", "00.1234", "00.12345"] {
+            assert!(cut(short, "00.123456"), "{short}");
+        }
+        for other in ["00.123456", "00.124", "00.122", "00.2", "01", "00.123455"] {
+            assert!(!cut(other, "00.123456"), "{other}");
+        }
+        // Rounded is not cut, and a minute is more than digits.
+        assert!(!cut("00.9", "00.899") && !cut("00", "30"));
+    }
 
     #[test]
     fn only_rfc_3339_with_an_offset_is_read() {

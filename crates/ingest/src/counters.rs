@@ -2,7 +2,7 @@
 //!
 //! Numbers only grow, except the instants. Reading them never waits for ingest.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use jiff::Timestamp;
 
@@ -25,6 +25,16 @@ pub struct Counters {
     pub takeovers: AtomicU64,
     /// Times the broker was found with a shorter stream than we had seen.
     pub broker_rollbacks: AtomicU64,
+    /// Messages in the stream that are not recorded yet.
+    pub pending: AtomicU64,
+    /// How full the stream is, in millionths of its size; 0 where it has no limit.
+    pub fill: AtomicU64,
+    /// How long the stream keeps a message, in seconds; 0: for ever.
+    pub kept_seconds: AtomicI64,
+    /// Messages come without the header that names a pin: two instances may take them side by side.
+    pub unpinned: AtomicBool,
+    /// When the oldest pending message was accepted, in microseconds; 0 while there is none.
+    oldest_at: AtomicI64,
     /// When a message last arrived, in microseconds since 1970; 0 for never.
     last_activity: AtomicI64,
     /// Since when the database does not take events, in microseconds; 0 while it does.
@@ -48,6 +58,16 @@ impl Counters {
 
     pub(crate) fn flowing(&self) {
         self.stuck_since.store(0, Ordering::Relaxed);
+    }
+
+    pub(crate) fn waiting_since(&self, at: Option<Timestamp>) {
+        self.oldest_at.store(at.map_or(0, Timestamp::as_microsecond), Ordering::Relaxed);
+    }
+
+    /// When the oldest message was accepted that is not recorded yet.
+    #[must_use]
+    pub fn oldest_at(&self) -> Option<Timestamp> {
+        instant(self.oldest_at.load(Ordering::Relaxed))
     }
 
     /// When a message last arrived.

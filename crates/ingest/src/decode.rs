@@ -1,23 +1,25 @@
 //! A message as it came off the wire → an event for the log, or the reason why not.
 //!
-//! Promises the mode rules of the NATS binding: structured by content type (or by a body that begins
-//! with `{` and nothing else said), binary by `ce-specversion`, both is `mode_ambiguous`. What the
-//! event itself says is judged by the one validator in `events`. Refuses nothing silently: a
-//! [`Refused`] carries the problem, and source and id where they could be read, for quarantine.
+//! How headers and body are read is decided in `events::wire`, the same as over HTTP; what the event
+//! says is judged by the one validator. Here the subject is added, which names the tenant and, where
+//! it is stamped, the publisher. Refuses nothing silently: a [`Refused`] carries the problem, and
+//! source and id where they could be read, for quarantine.
+//!
+//! Nobody proves on the ingress stream that they are the system of a venue, so decisions about bookings
+//! are refused here; request-reply and HTTP take them from a key that names the venue.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_nats::HeaderMap;
-use async_nats::header::HeaderValue;
-use events::cloudevents::{self, Sender};
+use events::cloudevents::Sender;
 use events::envelope::{Incoming, Provenance};
 use events::headers;
-use events::id::{EventId, Source, Tenant};
+use events::id::Tenant;
 use events::problem::{Code, Problem};
 use events::subject::Ingress;
+use events::wire::{self, Name};
 use jiff::Timestamp;
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
 /// Characters of a `traceparent` that is passed on.
@@ -32,8 +34,6 @@ pub struct TenantSettings {
     pub fingerprint_key: Vec<u8>,
     /// Members unknown to the schema are refused instead of kept.
     pub refuse_unknown_fields: bool,
-    /// Venues whose own system decides about bookings.
-    pub external_venues: Vec<String>,
     /// Whoever may publish here may also send decision kinds and old dates.
     pub may_import: bool,
 }
@@ -74,15 +74,11 @@ pub fn decode(raw: &Raw<'_>, tenants: &Tenants, now: Timestamp) -> Result<Incomi
             "Publish to sapa.v1.<tenant>.in.<topic>.<action> with tokens of a-z 0-9 _.",
             "Kirim ke sapa.v1.<tenant>.in.<topic>.<action> dengan token a-z 0-9 _.",
         );
-        return Err(refused(Box::new(problem), tenant_token(raw.subject), None, raw.body));
+        return Err(refused(Box::new(problem), tenant_token(raw.subject), raw));
     };
     let tenant = Some(route.tenant.clone());
     let Some(settings) = tenants.get(&route.tenant) else {
-        return Err(refused(Box::new(Problem::of(Code::TenantUnknown)), tenant, None, raw.body));
-    };
-    let attributes = match mode(raw) {
-        Ok(it) => it,
-        Err(problem) => return Err(refused(problem, tenant, None, raw.body)),
+        return Err(refused(Box::new(Problem::of(Code::TenantUnknown)), tenant, raw));
     };
     let sender = Sender {
         tenant: &route.tenant,
@@ -93,12 +89,11 @@ pub fn decode(raw: &Raw<'_>, tenants: &Tenants, now: Timestamp) -> Result<Incomi
         route: Some(&route),
         key: &settings.fingerprint_key,
         refuse_unknown_fields: settings.refuse_unknown_fields,
-        external_venues: &settings.external_venues,
+        venues: &[],
     };
-    let read = match &attributes {
-        None => cloudevents::structured(raw.body, &sender),
-        Some(it) => cloudevents::binary(it.clone(), raw.body, &sender),
-    };
+    let pairs: Vec<(&str, &[u8])> = pairs(raw.headers).collect();
+    let read = headers::within(pairs.iter().map(|(name, it)| name.len() + it.len() + 4).sum())
+        .and_then(|()| wire::event(pairs.iter().copied(), raw.body, &sender));
     match read {
         Ok(mut incoming) => {
             if incoming.trace.is_none() {
@@ -107,7 +102,7 @@ pub fn decode(raw: &Raw<'_>, tenants: &Tenants, now: Timestamp) -> Result<Incomi
             incoming.provenance = Some(raw.provenance.clone());
             Ok(incoming)
         }
-        Err(problem) => Err(refused(problem, tenant, attributes.as_ref(), raw.body)),
+        Err(problem) => Err(refused(problem, tenant, raw)),
     }
 }
 
@@ -126,35 +121,6 @@ pub fn headers_to_json(headers: Option<&HeaderMap>) -> Value {
     Value::Object(members)
 }
 
-/// The attributes of a binary event, or `None` for a structured one.
-fn mode(raw: &Raw<'_>) -> Result<Option<Map<String, Value>>, Box<Problem>> {
-    headers::within(pairs(raw.headers).map(|(name, it)| name.len() + it.len() + 4).sum())?;
-    let header = |name: &str| raw.headers.and_then(|it| it.get(name)).map(HeaderValue::as_str);
-    headers::uncompressed(header("Content-Encoding").map(str::as_bytes))?;
-    let content_type = header("Content-Type").map(str::trim);
-    let media_type =
-        content_type.map(|it| it.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
-    let structured =
-        media_type.as_deref().is_some_and(|it| it.starts_with("application/cloudevents"));
-    let binary = pairs(raw.headers).any(|(name, _)| name.eq_ignore_ascii_case("ce-specversion"));
-    match (structured, binary) {
-        (true, true) => Err(Box::new(Problem::of(Code::ModeAmbiguous).hint(
-            "Leave out the ce-* headers, or the content type application/cloudevents+json.",
-            "Hapus header ce-*, atau jenis konten application/cloudevents+json.",
-        ))),
-        (true, false) => match media_type.as_deref() {
-            Some("application/cloudevents" | "application/cloudevents+json") => Ok(None),
-            _ => Err(not_one_event()),
-        },
-        (false, true) => headers::attributes(pairs(raw.headers), content_type).map(Some),
-        // An empty body and one that begins with a byte-order mark get their own answers below.
-        (false, false) => match (content_type, raw.body.trim_ascii_start().first()) {
-            (None, None | Some(b'{' | 0xEF)) => Ok(None),
-            _ => Err(not_one_event()),
-        },
-    }
-}
-
 /// Every header with every value.
 fn pairs(headers: Option<&HeaderMap>) -> impl Iterator<Item = (&str, &[u8])> {
     headers.into_iter().flat_map(|it| it.iter()).flat_map(|(name, values)| {
@@ -163,19 +129,10 @@ fn pairs(headers: Option<&HeaderMap>) -> impl Iterator<Item = (&str, &[u8])> {
     })
 }
 
-fn not_one_event() -> Box<Problem> {
-    Box::new(Problem::new(
-        Code::MediaType,
-        "Send one event: Content-Type application/cloudevents+json, or ce-* headers with a JSON body. \
-         Batches go through api.events.append.",
-        "Kirim satu peristiwa: Content-Type application/cloudevents+json, atau header ce-* dengan isi \
-         JSON. Kumpulan dikirim lewat api.events.append.",
-    ))
-}
-
 /// A `traceparent` header in the form that W3C gives it; anything else is not passed on.
 fn trace(headers: Option<&HeaderMap>) -> Option<String> {
-    let text = headers?.get("traceparent")?.as_str();
+    let is_trace = |(name, _): &(&str, &[u8])| name.eq_ignore_ascii_case("traceparent");
+    let text = str::from_utf8(pairs(headers).find(is_trace)?.1).ok()?;
     let fits = (1..=TRACE_CHARS_MAX).contains(&text.len())
         && text.bytes().all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f' | b'-'));
     fits.then(|| text.to_owned())
@@ -186,29 +143,13 @@ fn tenant_token(subject: &str) -> Option<Tenant> {
     subject.split('.').nth(2)?.parse().ok()
 }
 
-fn refused(
-    problem: Box<Problem>,
-    tenant: Option<Tenant>,
-    attributes: Option<&Map<String, Value>>,
-    body: &[u8],
-) -> Refused {
-    #[derive(Deserialize, Default)]
-    struct Peek {
-        source: Option<String>,
-        id: Option<String>,
+/// What an event is called is read of its headers first, whatever is wrong with the rest.
+fn refused(mut problem: Box<Problem>, tenant: Option<Tenant>, raw: &Raw<'_>) -> Refused {
+    let name = Name::of(pairs(raw.headers), raw.body);
+    if problem.event_id.is_none() {
+        problem.event_id.clone_from(&name.id);
     }
-    let peek = match attributes {
-        Some(it) => {
-            let text = |name: &str| it.get(name).and_then(Value::as_str).map(str::to_owned);
-            Peek { source: text("source"), id: text("id") }
-        }
-        // Best effort: what is not JSON has no name.
-        None => serde_json::from_slice(body).unwrap_or_default(),
-    };
-    // Only what fits the grammar becomes a column that people search by.
-    let source = peek.source.filter(|it| it.parse::<Source>().is_ok());
-    let event_id = peek.id.filter(|it| it.parse::<EventId>().is_ok());
-    Refused { problem, tenant, source, event_id }
+    Refused { problem, tenant, source: name.source, event_id: name.id }
 }
 
 #[cfg(test)]
@@ -277,12 +218,36 @@ mod tests {
         assert_eq!(code(SUBJECT, &both, &body), "mode_ambiguous");
         let batch = with(&[("Content-Type", "application/cloudevents-batch+json")]);
         assert_eq!(code(SUBJECT, &batch, &format!("[{body}]")), "media_type");
-        let plain = with(&[("Content-Type", "application/json")]);
-        assert_eq!(code(SUBJECT, &plain, &body), "media_type");
+        let plain = with(&[("content-type", "application/json")]);
+        assert!(read(SUBJECT, &plain, &body).is_ok());
+        assert_eq!(code(SUBJECT, &plain, &format!("[{body}]")), "media_type");
         let none = HeaderMap::new();
         assert_eq!(code(SUBJECT, &none, "[]"), "media_type");
         assert_eq!(code(SUBJECT, &none, ""), "body_empty");
         assert_eq!(code(SUBJECT, &none, "\u{FEFF}{}"), "json_bom");
+    }
+
+    #[test]
+    fn a_message_that_a_branch_forwarded_is_read_like_its_original() {
+        let mut headers = binary();
+        headers.insert("Nats-Stream-Source", "BRANCH 7 sapa.v1.main.in.> > sapa.v1.main.in.>");
+        headers.insert("Nats-Msg-Id", "main:/hotel/front-desk:k-1");
+        headers.insert("Nmqtt-Pub", "1");
+        let original = read(SUBJECT, &HeaderMap::new(), &event().to_string()).unwrap();
+        let forwarded = read(SUBJECT, &headers, &event()["data"].to_string()).unwrap();
+        assert_eq!(forwarded.fingerprint, original.fingerprint);
+        assert!(forwarded.attributes.extensions.is_empty());
+    }
+
+    #[test]
+    fn headers_that_cannot_be_read_are_refused_and_the_event_is_named() {
+        let mut headers = binary();
+        headers.insert("ce-actor", "%FF");
+        headers.insert("content-type", "application/cloudevents+json");
+        let refused = read(SUBJECT, &headers, "not even JSON").unwrap_err();
+        assert_eq!(refused.problem.code.as_str(), "mode_ambiguous");
+        assert_eq!(refused.event_id.as_deref(), Some("k-1"));
+        assert_eq!(refused.source.as_deref(), Some("/hotel/front-desk"));
     }
 
     #[test]

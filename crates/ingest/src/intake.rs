@@ -4,6 +4,7 @@
 //! Promises that sequences of two incarnations, or of a tail that the broker has lost and one it
 //! has grown since, are never compared. The loop in `lib.rs` and the simulation run this same code.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -23,15 +24,6 @@ pub enum Opened {
         /// The highest sequence that was delivered to us.
         seen: u64,
     },
-}
-
-/// Which delivery an answer is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// Place in the stream.
-    pub stream_sequence: u64,
-    /// Which delivery of the consumer it was.
-    pub consumer_sequence: u64,
 }
 
 /// Everything between the pull and the next chunk.
@@ -112,23 +104,22 @@ impl<M> Intake<M> {
         self.sorter.drain()
     }
 
-    /// What was delivered after the newest message that reached us was on its way when we left. It
-    /// would lie there for a whole `ack_wait`, and newer messages behind it.
+    /// Every place in the stream that may be delivered to us and not acknowledged: what is in hand, and
+    /// what was on its way when we left, for the first time or again. Nothing while somebody else is
+    /// pinned, since then it is theirs.
     ///
-    /// `pinned` is who the consumer says is pinned, `delivered_up_to` the highest place in the
-    /// stream that it says was ever delivered.
-    pub fn unseen(
+    /// `pinned` is who the consumer says is pinned; it says that everything up to `acked_up_to` is
+    /// acknowledged, and that nothing after `delivered_up_to` was ever delivered.
+    #[must_use]
+    pub fn unanswered(
         &self,
         pinned: Option<&str>,
+        acked_up_to: u64,
         delivered_up_to: u64,
-    ) -> impl Iterator<Item = Place> + use<M> {
-        let ours = pinned.is_some() && pinned == self.sorter.pin();
-        let end = if ours { delivered_up_to } else { self.highest };
-        let deliveries = self.sorter.last_delivery() + 1..;
-        (self.highest + 1..=end).zip(deliveries).map(|(stream_sequence, consumer_sequence)| Place {
-            stream_sequence,
-            consumer_sequence,
-        })
+    ) -> RangeInclusive<u64> {
+        let is_ours = pinned.is_some() && pinned == self.sorter.pin();
+        let end = if is_ours { delivered_up_to } else { acked_up_to };
+        acked_up_to + 1..=end
     }
 }
 
@@ -180,13 +171,13 @@ mod tests {
     }
 
     #[test]
-    fn what_was_on_its_way_when_we_left_is_given_back_only_while_the_pin_is_ours() {
+    fn what_is_not_acknowledged_is_ours_to_give_back_only_while_the_pin_is() {
         let mut it = Intake::new(ACK_WAIT);
-        it.arrive(delivery(1), Instant::now());
-        let sequences =
-            |pinned| -> Vec<u64> { it.unseen(pinned, 3).map(|it| it.stream_sequence).collect() };
-        assert_eq!(sequences(Some("a")), [2, 3]);
-        assert!(sequences(Some("b")).is_empty());
-        assert!(sequences(None).is_empty());
+        it.arrive(delivery(2), Instant::now());
+        let places = |pinned| -> Vec<u64> { it.unanswered(pinned, 1, 4).collect() };
+        assert_eq!(places(Some("a")), [2, 3, 4]);
+        assert!(places(Some("b")).is_empty());
+        assert!(places(None).is_empty());
+        assert!(it.unanswered(Some("a"), 4, 4).is_empty(), "all of it is acknowledged");
     }
 }

@@ -15,19 +15,22 @@ mod record;
 pub mod step;
 pub mod stream;
 pub mod verdict;
+pub mod watch;
 mod wire;
 
 use std::future::pending;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
+use async_nats::jetstream::consumer::{Consumer, pull as pulling};
 use events::id::Tenant;
 use events::time::Clock;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use store::{Appender, Log};
-use tokio::sync::watch;
+use store::{Appender, Log, Meter};
+use tokio::sync::watch::Receiver;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
@@ -47,6 +50,12 @@ pub const STALLED_AFTER: Duration = Duration::from_secs(30);
 const MISSED_MAX: u32 = 3;
 /// While a chunk is being committed, the next is begun once this many messages wait.
 const AHEAD_MIN: usize = 128;
+/// How long a stopping ingest waits for messages that are on their way to it.
+const LAST_WAIT: Duration = Duration::from_secs(1);
+/// How long nothing has to be delivered before nothing more is expected.
+const QUIET: Duration = Duration::from_millis(50);
+/// How often everything is given back before the rest is left to `ack_wait`.
+const GIVE_BACK_MAX: usize = 40;
 /// Pause before a pull that failed is opened again; it doubles.
 const REOPEN_FIRST: Duration = Duration::from_millis(100);
 /// The longest of these pauses.
@@ -57,7 +66,7 @@ const REOPEN_LONGEST: Duration = Duration::from_secs(5);
 pub struct Ingest {
     context: Context,
     recorder: Recorder,
-    tenants: watch::Receiver<Tenants>,
+    tenants: Receiver<Tenants>,
     counters: Arc<Counters>,
     clock: Arc<dyn Clock>,
     ack_wait: Duration,
@@ -75,11 +84,13 @@ pub struct Parts {
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// The tenants there are.
-    pub tenants: watch::Receiver<Tenants>,
+    pub tenants: Receiver<Tenants>,
     /// Whose quarantine takes messages whose subject names no possible tenant.
     pub home: Tenant,
     /// Where the numbers go.
     pub counters: Arc<Counters>,
+    /// Where events and appends are counted.
+    pub meter: Arc<dyn Meter>,
     /// `nats.ack_wait`, as the consumer has it.
     pub ack_wait: Duration,
 }
@@ -94,6 +105,7 @@ impl Ingest {
             clock: Arc::clone(&parts.clock),
             answers: Answers::new(parts.context.client()),
             counters: Arc::clone(&parts.counters),
+            meter: parts.meter,
             home: parts.home,
         };
         Self {
@@ -267,6 +279,7 @@ impl Flow {
         if it.redelivered {
             Counters::add(&self.ingest.counters.redelivered, 1);
         }
+        self.ingest.counters.unpinned.store(it.pin.is_empty(), Ordering::Relaxed);
         self.newest_reply = it.message.message.reply.as_ref().map(ToString::to_string);
         self.intake.arrive(it, now)
     }
@@ -367,14 +380,13 @@ impl Flow {
         }
     }
 
-    /// Stops listening, waits for the commit, then gives back everything that is not committed.
+    /// Takes what is on its way, waits for the commit, then gives back everything that is not committed,
+    /// and the pin.
     async fn finish(mut self) {
         let consumer = match std::mem::replace(&mut self.source, Source::Opening(pending().boxed()))
         {
             Source::Open(mut pull) => {
-                while let Some(Some(Ok(it))) = pull.next().now_or_never() {
-                    self.take(it, Instant::now());
-                }
+                self.take_last(&mut pull).await;
                 Some(pull.consumer.clone())
             }
             Source::Opening(_) => None,
@@ -389,15 +401,61 @@ impl Flow {
         for it in &left {
             answers.give(Some(it), Answer::Nak).await;
         }
-        // After this the server knows that nobody listens, so what it has delivered it has delivered.
         answers.flush().await;
-        if let (Some(consumer), Some(like)) = (consumer, self.newest_reply.take())
-            && let Ok(standing) = pull::ask(consumer).await
-        {
-            let unseen =
-                self.intake.unseen(standing.known.pinned.as_deref(), standing.delivered_up_to);
-            answers.give_back_unseen(&like, unseen).await;
+        if let Some(consumer) = consumer {
+            self.give_back(consumer).await;
+        }
+    }
+
+    /// Takes what has arrived and what the server says it has delivered, but waits for none of it long.
+    async fn take_last(&mut self, pull: &mut Pull) {
+        let end = Instant::now() + LAST_WAIT;
+        loop {
+            while let Some(Some(Ok(it))) = pull.next().now_or_never() {
+                self.take(it, Instant::now());
+            }
+            let Ok(standing) = pull::ask(pull.consumer.clone()).await else { return };
+            if standing.deliveries <= self.intake.sorter().last_delivery() {
+                return;
+            }
+            match tokio::time::timeout_at(end.min(Instant::now() + QUIET), pull.next()).await {
+                Ok(Some(Ok(it))) => {
+                    self.take(it, Instant::now());
+                }
+                // They went to somebody else, or are lost; what is ours is given back all the same.
+                _ => return,
+            }
+        }
+    }
+
+    /// Gives back whatever the consumer has delivered to us and holds for not acknowledged.
+    ///
+    /// The library tells the server in the background that nobody listens any more. Until the server has
+    /// heard it, what is given back may be delivered to us again, and would lie there for a whole
+    /// `ack_wait`. So it is given back until nothing was delivered since the last time.
+    async fn give_back(&mut self, consumer: Consumer<pulling::Config>) {
+        let answers = self.ingest.recorder.answers.clone();
+        let mut seen = None;
+        for _ in 0..GIVE_BACK_MAX {
+            let Ok(standing) = pull::ask(consumer.clone()).await else { return };
+            let pinned = standing.known.pinned.as_deref();
+            if pinned.is_none() || pinned != self.intake.sorter().pin() {
+                return;
+            }
+            if seen.replace(standing.deliveries) == Some(standing.deliveries) {
+                break;
+            }
+            let places = self.intake.unanswered(
+                pinned,
+                standing.known.acked_up_to,
+                standing.delivered_up_to,
+            );
+            answers.give_back(self.newest_reply.as_deref(), places, standing.deliveries).await;
             answers.flush().await;
+            tokio::time::sleep(QUIET).await;
+        }
+        if let Err(error) = pull::unpin(self.ingest.context.clone()).await {
+            tracing::debug!(%error, "the pin was not given back; it ends by itself");
         }
     }
 }

@@ -35,6 +35,8 @@ pub(crate) struct Standing {
     pub(crate) known: Known,
     /// The highest place in the stream that was ever delivered.
     pub(crate) delivered_up_to: u64,
+    /// How many deliveries there were, to anybody.
+    pub(crate) deliveries: u64,
     /// Messages that wait to be delivered.
     pub(crate) waiting: u64,
 }
@@ -66,8 +68,15 @@ pub(crate) async fn ask(consumer: Consumer<pull::Config>) -> Result<Standing, as
             pinned: info.priority_groups.into_iter().find_map(|it| it.pinned_client_id),
         },
         delivered_up_to: info.delivered.stream_sequence,
+        deliveries: info.delivered.consumer_sequence,
         waiting: info.num_pending,
     })
+}
+
+/// Lets the next instance pull at once, instead of when the pin has had its time.
+pub(crate) async fn unpin(context: Context) -> Result<(), async_nats::Error> {
+    let stream = context.get_stream_no_info(STREAM).await?;
+    Ok(tokio::time::timeout(ASK_WAIT, stream.unpin_consumer(CONSUMER, GROUP)).await??)
 }
 
 impl Pull {

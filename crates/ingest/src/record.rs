@@ -4,18 +4,20 @@
 //! bytes are committed to quarantine. While the database is away the same chunk is tried again and
 //! again. What follows from the answers of the log is decided in [`crate::attempts`].
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use events::envelope::{Incoming, Provenance};
 use events::id::Tenant;
 use events::planted::{Mistake, planted};
-use events::problem::{Language, Problem};
+use events::problem::{Code, Language, Problem};
 use events::time::Clock;
 use jiff::Timestamp;
 use serde_json::Value;
-use store::{Appender, Log, failpoint, quarantine};
+use store::{Appender, Log, Meter, failpoint, quarantine};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::attempts::{Attempts, Suspicious, internal};
@@ -90,6 +92,7 @@ pub(crate) struct Recorder {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) answers: Answers,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) meter: Arc<dyn Meter>,
     /// Whose quarantine takes messages whose subject names no possible tenant.
     pub(crate) home: Tenant,
 }
@@ -142,7 +145,11 @@ impl Recorder {
         mistaken::change(messages, &mut pending);
         let mut attempts = Attempts::new(pending);
         while let Some(events) = attempts.hand_out() {
+            let began = Instant::now();
             let heard = attempts.heard(self.appender.append_each(events).await);
+            let took = began.elapsed().as_secs_f64();
+            self.meter.observe("sapa_append_duration_seconds", &[("path", "nats")], &[took]);
+            self.count_done(messages, &heard.done);
             for (index, is_new) in heard.done {
                 self.count(is_new);
                 self.answers.give(messages.get(index), Answer::Ack).await;
@@ -176,6 +183,29 @@ impl Recorder {
             Some(original) => Box::new(Problem::id_conflict(receipt, &original.differs_from(it))),
             None => problem,
         }
+    }
+
+    /// Counts events by tenant and outcome.
+    fn count_done(&self, messages: &[Taken], done: &[(usize, bool)]) {
+        let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+        for (index, is_new) in done {
+            let outcome = if *is_new { "recorded" } else { "duplicate" };
+            let subject = messages.get(*index).map_or("", |it| it.message.subject.as_str());
+            let tenant = subject.split('.').nth(2).unwrap_or_default();
+            *counts.entry((tenant, outcome)).or_default() += 1;
+        }
+        for ((tenant, outcome), events) in counts {
+            let labels = [("path", "nats"), ("outcome", outcome), ("tenant", tenant)];
+            self.meter.count("sapa_events_total", &labels, events);
+        }
+    }
+
+    fn count_kept(&self, it: &quarantine::Suspect<'_>) {
+        let conflict = [Code::EventIdConflict, Code::VersionConflict].map(Code::as_str);
+        let outcome = if conflict.contains(&it.code) { "conflict" } else { "quarantined" };
+        let labels = [("path", "nats"), ("outcome", outcome), ("tenant", it.tenant.as_str())];
+        self.meter.count("sapa_events_total", &labels, 1);
+        self.meter.count("sapa_quarantine_total", &[("code", it.code)], 1);
     }
 
     fn count(&self, new: bool) {
@@ -238,11 +268,24 @@ impl Recorder {
         };
         self.counters.flowing();
         Counters::add(&self.counters.quarantined, suspects.len());
+        log_quarantined(&suspects, &names);
         for ((suspect, name), it) in suspects.iter().zip(&names).zip(suspicious) {
+            self.count_kept(suspect);
             self.answers.tell(notice::of(suspect, name, &it.refused.problem)).await;
             self.answers.give(messages.get(it.index), Answer::Term(suspect.code)).await;
         }
         true
+    }
+}
+
+/// One line for each code and tenant of a chunk; nothing of what was sent stands in it.
+fn log_quarantined(suspects: &[quarantine::Suspect<'_>], names: &[String]) {
+    let mut by_code: BTreeMap<(&Tenant, &str), (usize, &str)> = BTreeMap::new();
+    for (it, name) in suspects.iter().zip(names) {
+        by_code.entry((it.tenant, it.code)).or_insert((0, name)).0 += 1;
+    }
+    for ((tenant, code), (messages, first)) in by_code {
+        tracing::warn!(%tenant, code, messages, first, "messages were quarantined");
     }
 }
 

@@ -1,15 +1,18 @@
 //! `SAPA_IN` and its consumer `ingest`, as they have to be: made, repaired or only looked at.
 //!
 //! Promises that every difference is told field by field, wanted against found; what the server adds
-//! by itself is passed over. Refuses to repair in [`Mode::VerifyOnly`], which is what a running
+//! by itself is passed over, and what no promise rests on is left alone. Refuses to repair in [`Mode::VerifyOnly`], which is what a running
 //! service uses on a server that is not its own: there a missing stream is an event for a person.
 
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
 use async_nats::jetstream::context::{RequestError, RequestErrorKind};
+use events::broker_config::Reliance;
 use events::subject::{FROM_FILTER, IN_FILTER};
 use serde_json::{Value, json};
+
+pub use events::broker_config::Difference;
 
 /// The stream that publishers write to.
 pub const STREAM: &str = "SAPA_IN";
@@ -61,19 +64,6 @@ pub enum Mode {
     Repair,
     /// Only tell.
     VerifyOnly,
-}
-
-/// One field that is not as it should be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Difference {
-    /// `SAPA_IN`, or `SAPA_IN/ingest` for a consumer.
-    pub object: String,
-    /// Name of the field on the server; `exists` when the whole object is missing.
-    pub field: String,
-    /// As it should be.
-    pub wanted: Value,
-    /// As it is.
-    pub found: Value,
 }
 
 /// The streams could not be looked at or put right.
@@ -176,17 +166,34 @@ pub async fn create_or_verify(
 ) -> Result<Vec<Difference>, StreamError> {
     let wanted = wanted_stream(limits);
     let found = ask(context, &format!("STREAM.INFO.{STREAM}"), &json!({}), STREAM).await?;
-    let mut told = differences(STREAM, &wanted, found.as_ref().map(|it| &it["config"]), &[]);
-    if mode == Mode::Repair && !told.is_empty() {
-        let verb = if found.is_some() { "UPDATE" } else { "CREATE" };
-        ask(context, &format!("STREAM.{verb}.{STREAM}"), &wanted, STREAM).await?;
+    let reliance = of_stream(&wanted, limits.replicas);
+    let found = found.as_ref().map(|it| &it["config"]);
+    let mut told = reliance.differences(STREAM, found);
+    if mode == Mode::Repair && told.iter().any(|it| it.matters) {
+        let (verb, config) = match found {
+            Some(found) => ("UPDATE", reliance.repaired(found)),
+            None => ("CREATE", wanted.clone()),
+        };
+        ask(context, &format!("STREAM.{verb}.{STREAM}"), &config, STREAM).await?;
     }
     if found.is_none() && mode == Mode::VerifyOnly {
         // A stream that is not there has no consumer to look at.
         return Ok(told);
     }
-    told.extend(consumer(context, STREAM, CONSUMER, wanted_consumer(limits), mode).await?);
+    let wanted = wanted_consumer(limits);
+    told.extend(consumer(context, STREAM, CONSUMER, &of_consumer(&wanted), mode).await?);
     Ok(told)
+}
+
+/// Lets the consumer read `SAPA_IN` from its beginning again: for a log that has lost its end. What
+/// the log holds already is recognised by its id.
+pub async fn read_again(context: &Context, limits: &Limits) -> Result<(), StreamError> {
+    let subject = format!("CONSUMER.DELETE.{STREAM}.{CONSUMER}");
+    match ask(context, &subject, &json!({}), CONSUMER).await {
+        Ok(_) | Err(StreamError::Refused { code: CONSUMER_NOT_FOUND, .. }) => {}
+        Err(error) => return Err(error),
+    }
+    create_or_verify(context, limits, Mode::Repair).await.map(drop)
 }
 
 /// The same for a consumer of alerts or facts on `SAPA_OUT`.
@@ -196,14 +203,22 @@ pub async fn create_or_verify_reader(
     filter: &str,
     mode: Mode,
 ) -> Result<Vec<Difference>, StreamError> {
-    consumer(context, OUT_STREAM, name, wanted_reader(name, filter), mode).await
+    let wanted = wanted_reader(name, filter);
+    // How long its owner may take over a message is the owner's business.
+    let reliance = Reliance {
+        wanted: &wanted,
+        relied: &["durable_name", "ack_policy", "filter_subjects"],
+        off: &["headers_only", "pause_until"],
+        own: &OWN,
+    };
+    consumer(context, OUT_STREAM, name, &reliance, mode).await
 }
 
 async fn consumer(
     context: &Context,
     stream: &str,
     name: &str,
-    wanted: Value,
+    reliance: &Reliance<'_>,
     mode: Mode,
 ) -> Result<Vec<Difference>, StreamError> {
     let fits = (1..=32).contains(&name.len())
@@ -220,24 +235,91 @@ async fn consumer(
         // One filter may come back in a field of its own.
         config.insert("filter_subjects".to_owned(), json!([filter]));
     }
-    let told = differences(&object, &wanted, found.as_ref().map(|it| &it["config"]), &OWN);
-    if mode == Mode::Repair && !told.is_empty() {
-        let request = json!({ "stream_name": stream, "config": wanted });
+    let found = found.as_ref().map(|it| &it["config"]);
+    let told = reliance.differences(&object, found);
+    if mode == Mode::Repair && told.iter().any(|it| it.matters) {
+        let config = found.map_or_else(|| reliance.wanted.clone(), |it| reliance.repaired(it));
+        let request = json!({ "stream_name": stream, "config": config });
         let subject = format!("CONSUMER.DURABLE.CREATE.{stream}.{name}");
         ask(context, &subject, &request, &object).await?;
     }
     Ok(told)
 }
 
+/// What the promises of taking messages rest on.
+fn of_stream(wanted: &Value, replicas: u8) -> Reliance<'_> {
+    const RELIED: &[&str] = &[
+        "subjects",
+        "retention",
+        "storage",
+        "num_replicas",
+        "discard",
+        "max_age",
+        "max_bytes",
+        "max_msgs",
+        "max_msgs_per_subject",
+        "max_msg_size",
+        "deny_delete",
+        "deny_purge",
+        "allow_rollup_hdrs",
+        "allow_msg_ttl",
+        "allow_msg_schedules",
+        "allow_msg_counter",
+        "allow_atomic",
+        // Only where there are several copies: see `compression`.
+        "compression",
+    ];
+    let alone = RELIED.split_last().map_or(RELIED, |(_, rest)| rest);
+    let relied = if 1 < replicas { RELIED } else { alone };
+    Reliance { wanted, relied, off: OFF, own: &[] }
+}
+
+/// Features under which a message would be lost, changed or never stored.
+const OFF: &[&str] =
+    &["mirror", "sealed", "no_ack", "subject_transform", "discard_new_per_subject", "persist_mode"];
+
+/// What order and patience rest on.
+fn of_consumer(wanted: &Value) -> Reliance<'_> {
+    Reliance {
+        wanted,
+        relied: &[
+            "durable_name",
+            "deliver_policy",
+            "ack_policy",
+            "ack_wait",
+            "max_deliver",
+            "max_ack_pending",
+            "max_batch",
+            "max_expires",
+            "filter_subjects",
+            "priority_policy",
+            "priority_groups",
+            "priority_timeout",
+        ],
+        off: &[
+            "headers_only",
+            "pause_until",
+            "backoff",
+            "rate_limit_bps",
+            "inactive_threshold",
+            "deliver_subject",
+            "mem_storage",
+        ],
+        own: &OWN,
+    }
+}
+
 /// Fields that the server fills in for a consumer.
 const OWN: [&str; 5] = ["name", "max_waiting", "replay_policy", "num_replicas", "metadata"];
 /// JetStream is there and has no leader now.
 const TEMPORARILY_UNAVAILABLE: u64 = 10_008;
-/// "stream not found", "consumer not found".
-const NOT_FOUND: [u64; 2] = [10_059, 10_014];
+/// "consumer not found".
+const CONSUMER_NOT_FOUND: u64 = 10_014;
+/// "stream not found", and the same for a consumer.
+const NOT_FOUND: [u64; 2] = [10_059, CONSUMER_NOT_FOUND];
 
 /// One request of the JetStream API; `None` when the object does not exist.
-async fn ask(
+pub(crate) async fn ask(
     context: &Context,
     subject: &str,
     body: &Value,
@@ -253,79 +335,9 @@ async fn ask(
     Err(StreamError::Refused { object: object.to_owned(), description, code })
 }
 
-/// Every field that differs: wanted ones that are otherwise, and others that are switched on.
-fn differences(
-    object: &str,
-    wanted: &Value,
-    found: Option<&Value>,
-    own: &[&str],
-) -> Vec<Difference> {
-    let tell = |field: &str, wanted: &Value, found: &Value| Difference {
-        object: object.to_owned(),
-        field: field.to_owned(),
-        wanted: wanted.clone(),
-        found: found.clone(),
-    };
-    let Some(found) = found else {
-        return vec![tell("exists", &Value::Bool(true), &Value::Bool(false))];
-    };
-    let empty = serde_json::Map::new();
-    let members = wanted.as_object().unwrap_or(&empty);
-    let mut told = Vec::new();
-    for (field, wanted) in members {
-        let is = found.get(field).unwrap_or(&Value::Null);
-        if !is_as_wanted(wanted, is) {
-            told.push(tell(field, wanted, is));
-        }
-    }
-    for (field, is) in found.as_object().unwrap_or(&empty) {
-        let known = members.contains_key(field) || own.contains(&field.as_str());
-        if !known && !is_off(is) {
-            told.push(tell(field, &Value::Null, is));
-        }
-    }
-    told
-}
-
-fn is_as_wanted(wanted: &Value, is: &Value) -> bool {
-    match (wanted, is) {
-        // The server leaves out what is false, and adds names of its own to the metadata.
-        (Value::Bool(false), Value::Null) => true,
-        (Value::Object(wanted), Value::Object(is)) => {
-            wanted.iter().all(|(name, it)| is.get(name) == Some(it))
-        }
-        _ => wanted == is,
-    }
-}
-
-/// False, nothing, no limit: the value of a feature that nobody asked for.
-fn is_off(it: &Value) -> bool {
-    match it {
-        Value::Null | Value::Bool(false) => true,
-        Value::Number(it) => matches!(it.as_i64(), Some(0 | -1)),
-        Value::String(it) => it.is_empty() || it == "default",
-        Value::Array(it) => it.is_empty(),
-        Value::Object(it) => it.values().all(is_off),
-        Value::Bool(true) => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_the_server_adds_or_leaves_out_is_no_difference() {
-        let wanted = wanted_stream(&Limits::default());
-        let mut found = wanted.clone();
-        for left_out in ["allow_atomic", "allow_msg_schedules", "allow_msg_counter"] {
-            found.as_object_mut().unwrap().remove(left_out);
-        }
-        found["metadata"]["_nats.level"] = json!("4");
-        found["consumer_limits"] = json!({});
-        found["sealed"] = json!(false);
-        assert_eq!(differences(STREAM, &wanted, Some(&found), &[]), []);
-    }
 
     #[test]
     fn only_a_single_copy_is_compressed() {
@@ -335,21 +347,34 @@ mod tests {
     }
 
     #[test]
-    fn every_difference_is_told_with_what_was_wanted_and_what_was_found() {
+    fn a_branch_that_feeds_the_stream_is_left_alone_and_a_shorter_memory_is_not() {
         let wanted = wanted_stream(&Limits::default());
         let mut found = wanted.clone();
-        found["discard"] = json!("old");
-        found["no_ack"] = json!(true);
-        let told = differences(STREAM, &wanted, Some(&found), &[]);
-        let fields: Vec<&str> = told.iter().map(|it| it.field.as_str()).collect();
-        assert_eq!(fields, ["discard", "no_ack"]);
-        assert_eq!((&told[0].wanted, &told[0].found), (&json!("new"), &json!("old")));
+        found["sources"] = json!([{ "name": "SAPA_IN", "external": { "api": "$JS.branch.API" } }]);
+        found["duplicate_window"] = json!(1_000_000_000);
+        let told = of_stream(&wanted, 1).differences(STREAM, Some(&found));
+        assert!(told.iter().all(|it| !it.matters) && told.len() == 2, "{told:?}");
+        for (field, value) in
+            [("discard", json!("old")), ("max_age", json!(1)), ("mirror", json!({ "name": "X" }))]
+        {
+            let mut found = wanted.clone();
+            found[field] = value;
+            let told = of_stream(&wanted, 1).differences(STREAM, Some(&found));
+            assert!(told.len() == 1 && told[0].matters && told[0].field == field, "{told:?}");
+        }
     }
 
     #[test]
-    fn a_missing_object_is_one_difference() {
-        let told = differences(STREAM, &wanted_stream(&Limits::default()), None, &[]);
-        assert_eq!(told.len(), 1);
-        assert_eq!(told[0].field, "exists");
+    fn a_consumer_without_its_pin_is_told() {
+        let wanted = wanted_consumer(&Limits::default());
+        let mut found = wanted.clone();
+        let members = found.as_object_mut().unwrap();
+        for lost in ["priority_policy", "priority_groups", "priority_timeout"] {
+            members.remove(lost);
+        }
+        let told = of_consumer(&wanted).differences("SAPA_IN/ingest", Some(&found));
+        let fields: Vec<&str> =
+            told.iter().filter(|it| it.matters).map(|it| it.field.as_str()).collect();
+        assert_eq!(fields, ["priority_groups", "priority_policy", "priority_timeout"]);
     }
 }

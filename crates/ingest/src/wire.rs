@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_nats::{Client, HeaderMap};
 
-use crate::intake::Place;
 use crate::notice::Notice;
+use crate::stream::{CONSUMER, STREAM};
 
 /// How long a stopping ingest waits for its last answers to leave the socket.
 const FLUSH_WAIT: Duration = Duration::from_secs(2);
@@ -33,12 +33,17 @@ pub(crate) enum Answer<'a> {
     Term(&'a str),
 }
 
-/// The answer subject of another first delivery, spelled like one we have seen: 9 tokens, or 11 and
-/// more with domain and account in front of the stream.
-fn answer_subject(like: &str, place: Place) -> Option<String> {
-    let mut tokens: Vec<String> = like.split('.').map(str::to_owned).collect();
+/// An answer subject as the server reads it, for a place in the stream: 9 tokens, or 11 and more with
+/// domain and account in front of the stream. Spelled like one we have seen, where we have seen one.
+fn answer_subject(
+    like: Option<&str>,
+    stream_sequence: u64,
+    consumer_sequence: u64,
+) -> Option<String> {
+    let plain = format!("$JS.ACK.{STREAM}.{CONSUMER}.1.1.1.1.0");
+    let mut tokens: Vec<String> = like.unwrap_or(&plain).split('.').map(str::to_owned).collect();
     let delivered = if tokens.len() < 11 { 4 } else { 6 };
-    let values = [1, place.stream_sequence, place.consumer_sequence];
+    let values = [1, stream_sequence, consumer_sequence];
     for (token, value) in tokens.get_mut(delivered..delivered + 3)?.iter_mut().zip(values) {
         *token = value.to_string();
     }
@@ -67,11 +72,16 @@ impl Answers {
         }
     }
 
-    /// Gives back deliveries that were on their way to us when we stopped listening. They have the
-    /// places after the last one that arrived, whose answer subject is `like`.
-    pub(crate) async fn give_back_unseen(&self, like: &str, unseen: impl Iterator<Item = Place>) {
-        for place in unseen {
-            let Some(reply) = answer_subject(like, place) else { return };
+    /// Gives back places of the stream, whether they reached us or not. The server asks of a delivery
+    /// number only that it was given out, and passes over what is acknowledged.
+    pub(crate) async fn give_back(
+        &self,
+        like: Option<&str>,
+        places: impl Iterator<Item = u64>,
+        deliveries: u64,
+    ) {
+        for place in places {
+            let Some(reply) = answer_subject(like, place, deliveries) else { return };
             if let Err(error) = self.0.publish(reply, "-NAK".into()).await {
                 tracing::debug!(%error, "an answer to the broker was not sent");
             }
@@ -102,17 +112,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_answer_subject_of_an_unseen_delivery_is_spelled_like_the_last_one() {
-        let place = Place { stream_sequence: 8, consumer_sequence: 9 };
+    fn the_answer_subject_of_another_place_is_spelled_like_the_last_one() {
         for (like, wanted) in [
-            ("$JS.ACK.SAPA_IN.ingest.3.6.7.1700.0", "$JS.ACK.SAPA_IN.ingest.1.8.9.1700.0"),
+            (Some("$JS.ACK.SAPA_IN.ingest.3.6.7.1700.0"), "$JS.ACK.SAPA_IN.ingest.1.8.9.1700.0"),
             (
-                "$JS.ACK._.ACC.SAPA_IN.ingest.3.6.7.1700.0",
+                Some("$JS.ACK._.ACC.SAPA_IN.ingest.3.6.7.1700.0"),
                 "$JS.ACK._.ACC.SAPA_IN.ingest.1.8.9.1700.0",
             ),
+            (None, "$JS.ACK.SAPA_IN.ingest.1.8.9.1.0"),
         ] {
-            assert_eq!(answer_subject(like, place).as_deref(), Some(wanted));
+            assert_eq!(answer_subject(like, 8, 9).as_deref(), Some(wanted));
         }
-        assert_eq!(answer_subject("$JS.ACK.x", place), None);
+        assert_eq!(answer_subject(Some("$JS.ACK.x"), 8, 9), None);
     }
 }

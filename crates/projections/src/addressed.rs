@@ -15,14 +15,12 @@ use events::kind::Kind;
 use sqlx::QueryBuilder;
 use store::error::ReadError;
 use store::sql::{ROWS_PER_STATEMENT_MAX, lists};
-use store::{Tx, on_tx};
+use store::{Log, Tx, on_tx};
 
 use crate::dossier::Holder;
-use crate::dossiers::load_dossiers;
 use crate::rows::Key;
 use crate::runner::{RunError, Runner};
 use crate::voids::{VOID_DEPTH_MAX, effective_voids};
-use crate::work::Work;
 
 const ANY_ADDRESSED: &str = "
     SELECT count(*)
@@ -66,7 +64,7 @@ const HOLDERS_AT: &str = "
      ORDER BY holder";
 
 /// Whom the improvement at a position may concern.
-async fn holders_at(
+pub(crate) async fn holders_at(
     tx: &mut Tx,
     tenant: &Tenant,
     position: i64,
@@ -146,15 +144,40 @@ impl Improvements {
     }
 }
 
+/// The improvements that may concern some customers, up to a position.
+pub(crate) async fn improvements(
+    tx: &mut Tx,
+    log: &Log,
+    tenant: &Tenant,
+    customers: &[CustomerId],
+    end: i64,
+) -> Result<Improvements, ReadError> {
+    let mut found = Improvements::default();
+    let rows = positions_of(tx, tenant, customers, end).await?;
+    let positions: BTreeSet<i64> = rows.iter().map(|(_, position)| *position).collect();
+    let positions: Vec<i64> = positions.into_iter().collect();
+    let mut places = HashMap::new();
+    for event in log.read_positions(tenant, &positions).await? {
+        let Ok(fact) = event.fact() else { continue };
+        let because = because(&fact).iter().cloned().collect();
+        places.insert(event.position, found.made.len());
+        found.made.push((event, fact, because));
+    }
+    for (holder, position) in rows {
+        if let Some(place) = places.get(&position) {
+            found.of.entry(holder).or_default().push(*place);
+        }
+    }
+    Ok(found)
+}
+
 impl Runner {
-    /// Finds out whom the improvements of a segment concern, by position, and takes their dossiers
-    /// out of the table.
+    /// Finds out whom the improvements of a segment concern, by position.
     pub(crate) async fn address(
         &mut self,
         tx: &mut Tx,
         events: &[Recorded],
         facts: &[Option<Fact>],
-        work: &mut Work,
     ) -> Result<HashMap<i64, Vec<Key>>, RunError> {
         let mut made: BTreeMap<Tenant, Vec<(i64, &[EventRef])>> = BTreeMap::new();
         for (event, fact) in events.iter().zip(facts) {
@@ -168,7 +191,7 @@ impl Runner {
             let wanted: Vec<EventRef> =
                 made.iter().flat_map(|(_, because)| because.iter().cloned()).collect();
             let found = self.log.read_references(&tenant, &wanted).await?;
-            let voided = effective_voids(tx, &tenant, wanted).await?;
+            let voided = effective_voids(tx, &tenant, wanted, i64::MAX).await?;
             let behind: HashMap<EventRef, (i64, &CustomerId)> = found
                 .iter()
                 .filter_map(|it| Some((it.reference(), (it.position, it.customer.as_ref()?))))
@@ -190,16 +213,6 @@ impl Runner {
                 addressed.insert(position, keys.collect());
             }
         }
-        let missing: BTreeSet<Key> = addressed
-            .values()
-            .flatten()
-            .filter(|it| !work.dossiers.contains_key(it) && !self.parked.contains_key(it))
-            .cloned()
-            .collect();
-        for (key, dossier) in load_dossiers(tx, &missing).await? {
-            work.known.insert(key.clone());
-            work.dossiers.insert(key, dossier);
-        }
         Ok(addressed)
     }
 
@@ -211,26 +224,10 @@ impl Runner {
         customers: &[CustomerId],
         end: i64,
     ) -> Result<Improvements, RunError> {
-        let mut found = Improvements::default();
         if !self.has_addressed {
-            return Ok(found);
+            return Ok(Improvements::default());
         }
-        let rows = positions_of(tx, tenant, customers, end).await?;
-        let positions: BTreeSet<i64> = rows.iter().map(|(_, position)| *position).collect();
-        let positions: Vec<i64> = positions.into_iter().collect();
-        let mut places = HashMap::new();
-        for event in self.log.read_positions(tenant, &positions).await? {
-            let Ok(fact) = event.fact() else { continue };
-            let because = because(&fact).iter().cloned().collect();
-            places.insert(event.position, found.made.len());
-            found.made.push((event, fact, because));
-        }
-        for (holder, position) in rows {
-            if let Some(place) = places.get(&position) {
-                found.of.entry(holder).or_default().push(*place);
-            }
-        }
-        Ok(found)
+        Ok(improvements(tx, &self.log, tenant, customers, end).await?)
     }
 
     /// Marks everybody whose facts are to be read anew because these were taken back: whom they are
@@ -241,7 +238,7 @@ impl Runner {
         tenant: &Tenant,
         mut targets: Vec<EventRef>,
         end: i64,
-        work: &mut Work,
+        marked: &mut BTreeSet<Key>,
     ) -> Result<(), ReadError> {
         for _ in 0..VOID_DEPTH_MAX {
             if targets.is_empty() {
@@ -256,12 +253,7 @@ impl Runner {
                 if self.has_addressed && fact.kind == Kind::ImprovementMade {
                     holders.extend(holders_at(tx, tenant, fact.position).await?);
                 }
-                for holder in holders {
-                    // They need not be in this segment, and have rows all the same.
-                    let key = (tenant.clone(), holder);
-                    work.known.insert(key.clone());
-                    work.dirty.insert(key);
-                }
+                marked.extend(holders.into_iter().map(|it| (tenant.clone(), it)));
                 next.extend(fact.attributes.voids);
             }
             targets = next;

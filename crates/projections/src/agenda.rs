@@ -10,6 +10,7 @@ use store::sql::SqlTime;
 use store::{Tx, on_tx};
 
 use crate::ahead::Span;
+use crate::alerts::due::What;
 use crate::dossier::{Dossier, Holder};
 use crate::policies::Rules;
 use crate::rows::{Table, row};
@@ -28,6 +29,8 @@ pub enum Queue {
     Rationed,
     /// Facts that claim to be from the future: the runner's own, no reaction works through it.
     Ahead,
+    /// When history was loaded last: asked before imported silences ring, worked through by nobody.
+    Import,
 }
 
 impl Queue {
@@ -43,6 +46,7 @@ impl Queue {
             Self::Alert => "alert",
             Self::Rationed => "rationed",
             Self::Ahead => "ahead",
+            Self::Import => "import",
         }
     }
 }
@@ -89,13 +93,23 @@ pub fn appointments(
         {
             add(Queue::Loyalty, change.at, "");
         }
-        for due in alerts::due::dues(tenant, holder, dossier, rules.active) {
-            let queue = if due.rationed { Queue::Rationed } else { Queue::Alert };
-            add(queue, due.at, due.team.as_str());
+        for due in alerts::due::dues(tenant, holder, dossier, rules.active, Timestamp::MIN) {
+            match &due.what {
+                // Those that wait for their ration stand in the order of how overdue they are.
+                What::Raise(it) if due.rationed => {
+                    let is_overdue = dossier.seen.recorded_at.is_some_and(|known| due.at <= known);
+                    let at = if is_overdue { it.due_at } else { due.at };
+                    add(Queue::Rationed, at, due.team.as_str());
+                }
+                _ => add(Queue::Alert, due.at, due.team.as_str()),
+            }
         }
     }
     if let Some(first) = dossier.ahead.first() {
         add(Queue::Ahead, first.from, "");
+    }
+    if let Some(at) = dossier.seen.imported_at {
+        add(Queue::Import, at, "");
     }
     found.sort_by_key(|it| it.queue);
     found
@@ -118,9 +132,26 @@ const DUE: &str = "
       FROM agenda
      WHERE queue = $1
        AND act_at <= $2
-       AND ($3 IS NULL OR team = $3)
+     ORDER BY act_at, holder
+     LIMIT $3";
+
+const RATIONED: &str = "
+    SELECT holder
+      FROM agenda
+     WHERE queue = 'rationed'
+       AND team = $1
+       AND tenant = $2
+       AND act_at <= $3
      ORDER BY act_at, holder
      LIMIT $4";
+
+const IMPORTED_AT: &str = "
+    SELECT act_at
+      FROM agenda
+     WHERE queue = 'import'
+       AND tenant = $1
+     ORDER BY act_at DESC
+     LIMIT 1";
 
 const RATIONS: &str = "
     SELECT DISTINCT tenant, team
@@ -134,14 +165,12 @@ pub async fn due(
     tx: &mut Tx,
     queue: Queue,
     now: Timestamp,
-    team: Option<&str>,
     limit: i64,
 ) -> Result<Vec<(Tenant, Holder)>, ReadError> {
     let found: Vec<(String, String)> = on_tx!(tx, conn => {
         sqlx::query_as(DUE)
             .bind(queue.as_str())
             .bind(SqlTime(now))
-            .bind(team)
             .bind(limit)
             .fetch_all(conn)
             .await?
@@ -150,6 +179,34 @@ pub async fn due(
         .into_iter()
         .map(|(holder, tenant)| Ok((parsed(&tenant)?, Holder::stored(&holder))))
         .collect()
+}
+
+/// The holders for whom imported silences of a team wait, the most overdue first.
+pub async fn rationed(
+    tx: &mut Tx,
+    tenant: &Tenant,
+    team: &str,
+    now: Timestamp,
+    limit: i64,
+) -> Result<Vec<Holder>, ReadError> {
+    let found: Vec<String> = on_tx!(tx, conn => {
+        sqlx::query_scalar(RATIONED)
+            .bind(team)
+            .bind(tenant.as_str())
+            .bind(SqlTime(now))
+            .bind(limit)
+            .fetch_all(conn)
+            .await?
+    });
+    Ok(found.iter().map(|it| Holder::stored(it)).collect())
+}
+
+/// When history of a tenant was loaded last.
+pub async fn imported_at(tx: &mut Tx, tenant: &Tenant) -> Result<Option<Timestamp>, ReadError> {
+    let found: Option<SqlTime> = on_tx!(tx, conn => {
+        sqlx::query_scalar(IMPORTED_AT).bind(tenant.as_str()).fetch_optional(conn).await?
+    });
+    Ok(found.map(|it| it.0))
 }
 
 const NEXT_AHEAD: &str = "

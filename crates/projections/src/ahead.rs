@@ -9,27 +9,26 @@
 //! Nobody has to wait for such an event. Beside the dossier as it stands lie its [`Stage`]s: how it
 //! will be from each of those moments on. What is due is computed for each stage within its own
 //! time and kept in the agenda; a tick, and every answer that is read from a dossier, asks
-//! [`Dossier::at`] the moment. Only what is read from rows (lists, a promise,
-//! an alert) shows a fact that has come true in a silent log when the next event is recorded.
+//! [`Dossier::at`] the moment. In a silent log the rows follow when the moment has come
+//! ([`Runner::come_true`]), as the next event would have made them follow; so a build that is
+//! compared with them lets time go on as far.
 //!
 //! What has no customer (promises between colleagues, voids as such) is folded as it comes.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
-use events::calendar::Calendar;
 use events::envelope::Recorded;
-use events::fact::Fact;
-use events::id::EventRef;
+use events::policy::Policies;
+use events::time::{parse_instant, spell};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use store::Tx;
+use store::checkpoint::{self, Checkpoint};
 
 use crate::agenda::{self, Queue};
 use crate::dossier::Dossier;
 use crate::entry::Entry;
-use crate::rows::Key;
-use crate::runner::{RunError, Runner};
-use crate::work::Work;
+use crate::runner::{CHECKPOINT, RunError, Runner};
 
 /// Stages of one customer. With more moments than that, the last ones wait for the very last.
 const STAGES_MAX: usize = 16;
@@ -86,33 +85,19 @@ impl Dossier {
 }
 
 /// The dossier at the moment up to which the log was recorded, with its stages. `facts` are all of
-/// one customer in their order, and `whole` is what they come to.
+/// one customer that stand, in their order, and `whole` is what they come to.
 pub(crate) fn staged(
-    facts: &[(&Recorded, &Fact)],
+    facts: &[Entry<'_>],
     whole: Dossier,
-    voided: &HashMap<EventRef, EventRef>,
-    calendar: &Calendar,
+    policies: &Policies,
     recorded_until: Timestamp,
 ) -> Dossier {
-    let waits = |it: &Recorded, now: Timestamp| it.is_clock_suspect() && now < it.occurred_at;
-    let mut moments: BTreeSet<Timestamp> = facts
-        .iter()
-        .map(|(it, _)| *it)
-        .filter(|it| waits(it, recorded_until) && !voided.contains_key(&it.reference()))
-        .map(|it| it.occurred_at)
-        .collect();
+    let waits = |it: &Entry<'_>, now: Timestamp| it.event.is_clock_suspect() && now < it.at();
+    let waiting = facts.iter().filter(|it| waits(it, recorded_until));
+    let mut moments: BTreeSet<Timestamp> = waiting.map(Entry::at).collect();
     let Some(last) = moments.pop_last() else { return whole };
-    let folded = |now: Timestamp| {
-        let mut dossier = Dossier::default();
-        for (event, fact) in facts.iter().filter(|(it, _)| !waits(it, now)) {
-            if voided.contains_key(&event.reference()) {
-                continue;
-            }
-            let day = calendar.local_date(event.occurred_at);
-            dossier.apply(&Entry { event, fact, day });
-        }
-        dossier
-    };
+    let folded =
+        |now: Timestamp| Dossier::fold(facts.iter().filter(|it| !waits(it, now)), policies);
     let mut now = folded(recorded_until);
     let earlier = moments.into_iter().take(STAGES_MAX - 1);
     now.ahead = earlier.map(|from| Stage { from, dossier: folded(from) }).collect();
@@ -148,12 +133,29 @@ impl Runner {
         if self.ahead.is_none_or(|at| recorded_at < at) {
             return Ok(());
         }
-        let due = agenda::due(tx, Queue::Ahead, recorded_at, None, i64::MAX).await?;
-        let dirty: BTreeSet<Key> = due.into_iter().collect();
-        let mut work = Work { known: dirty.clone(), dirty, ..Work::default() };
-        self.refold(tx, &mut work, end, recorded_at).await?;
-        self.write(tx, &work).await?;
+        let due = agenda::due(tx, Queue::Ahead, recorded_at, i64::MAX).await?;
+        self.replay(tx, due, end, recorded_at).await?;
         self.ahead = agenda::next_ahead(tx, recorded_at).await?;
         Ok(())
     }
+
+    /// Folds those anew of whom a fact has come true although nothing was recorded since; `false` if
+    /// there is nobody. How far time has gone is stored, for builds that are compared with this one.
+    pub async fn come_true(&mut self, now: Timestamp) -> Result<bool, RunError> {
+        if self.ahead.is_none_or(|at| now < at) {
+            return Ok(false);
+        }
+        let mut tx = self.db.begin_write().await?;
+        self.arrive(&mut tx, now, self.at.position).await?;
+        let to = Checkpoint { detail: Some(spell(now)), ..self.at.clone() };
+        checkpoint::advance(&mut tx, CHECKPOINT, &self.at, &to).await?;
+        tx.commit().await?;
+        self.at = to;
+        Ok(true)
+    }
+}
+
+/// How far time has gone in a build beyond what was recorded, if it has.
+pub(crate) fn gone_to(detail: Option<&str>) -> Option<Timestamp> {
+    parse_instant(detail?).ok()
 }

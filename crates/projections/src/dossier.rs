@@ -1,13 +1,18 @@
 //! What the folds remember of one customer: one row, loaded once a page, changed in memory.
 //!
-//! A dossier is a function of the set of a customer's facts: folding them in the order
-//! `(occurred_at, position)` without the voided ones gives it, and nothing else does. A fact that
-//! comes later in that order than everything before it is simply applied; any other one, and every
-//! void, makes the runner fold that customer's facts anew out of the log. So no fold has to know
-//! that facts arrive late.
+//! A dossier is a function of the set of a customer's facts: folding them in the order of [`Place`]
+//! without the voided ones gives it, and nothing else does. A fact that comes later in that order
+//! than everything before it is simply applied; any other one, and every void, makes the runner fold
+//! that customer's facts anew out of the log. So no fold has to know that facts arrive late.
+//!
+//! What Sapa itself recorded about alerts says what was sent, not what happened with the customer.
+//! It is folded by position, apart from the facts, and no rule about the customer reads it.
 
+use events::envelope::Recorded;
+use events::fact::Fact;
 use events::id::CustomerId;
 use events::kind::Kind;
+use events::policy::Policies;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -67,16 +72,18 @@ impl Holder {
 /// How far into a customer's facts the folds have come.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seen {
-    /// The last fact in the order of folding: when it happened.
-    pub at: Option<Timestamp>,
-    /// The last fact in the order of folding: its position.
-    pub position: i64,
+    /// The place of the last fact in the order of folding.
+    pub last: Option<Place>,
     /// The highest position of any of them.
     pub newest: i64,
     /// When the newest of them was recorded.
     pub recorded_at: Option<Timestamp>,
+    /// When the newest of them was recorded that was loaded from history.
+    pub imported_at: Option<Timestamp>,
     /// How many there are.
     pub count: i64,
+    /// The latest moment at which a fact from the future came true.
+    pub arrived_at: Option<Timestamp>,
 }
 
 /// Everything the folds remember of one holder.
@@ -104,31 +111,149 @@ pub struct Dossier {
 impl Dossier {
     /// Whether a fact comes after everything folded so far, and nothing waits for its time.
     #[must_use]
-    pub fn is_in_order(&self, event: &events::envelope::Recorded) -> bool {
-        let place = (event.occurred_at, event.position);
+    pub fn is_in_order(&self, event: &Recorded) -> bool {
         self.ahead.is_empty()
             && !event.is_clock_suspect()
-            && self.seen.at.is_none_or(|at| (at, self.seen.position) < place)
+            && self.seen.last.as_ref().is_none_or(|last| *last < Place::of(event))
     }
 
-    /// Folds one fact in, after all that happened before it. Total: no fact can be refused.
-    pub fn apply(&mut self, entry: &Entry<'_>) {
-        self.seen.at = Some(entry.at());
-        self.seen.position = entry.event.position;
+    /// Folds facts from nothing, given in the order of [`Place`] and without the voided ones.
+    #[must_use]
+    pub fn fold<'a, 'b: 'a>(
+        facts: impl IntoIterator<Item = &'a Entry<'b>> + Clone,
+        policies: &Policies,
+    ) -> Self {
+        let mut dossier = Self::default();
+        for entry in facts.clone() {
+            dossier.apply_fact(entry, policies);
+        }
+        dossier.apply_alerts(facts);
+        dossier
+    }
+
+    /// Folds one fact in, after all that happened before it and all that was recorded before it.
+    /// Total: no fact can be refused.
+    pub fn apply(&mut self, entry: &Entry<'_>, policies: &Policies) {
+        self.apply_fact(entry, policies);
+        self.alerts.apply(entry);
+    }
+
+    /// Folds in what was recorded about alerts, one after the other as it was recorded.
+    pub(crate) fn apply_alerts<'a, 'b: 'a>(
+        &mut self,
+        facts: impl IntoIterator<Item = &'a Entry<'b>>,
+    ) {
+        let mut own: Vec<&Entry<'_>> = facts.into_iter().filter(|it| it.is_alert()).collect();
+        own.sort_by_key(|it| it.event.position);
+        for entry in own {
+            self.alerts.apply(entry);
+        }
+    }
+
+    /// Folds one fact in, but for what it says about an alert.
+    pub(crate) fn apply_fact(&mut self, entry: &Entry<'_>, policies: &Policies) {
+        self.seen.last = Some(Place::of(entry.event));
         self.seen.newest = self.seen.newest.max(entry.event.position);
         self.seen.recorded_at = self.seen.recorded_at.max(Some(entry.event.recorded_at));
+        if entry.is_imported() && !entry.is_alert() {
+            self.seen.imported_at = self.seen.imported_at.max(Some(entry.event.recorded_at));
+        }
         self.seen.count += 1;
+        if entry.event.is_clock_suspect() {
+            self.seen.arrived_at = self.seen.arrived_at.max(Some(entry.at()));
+        }
         if entry.event.kind == Kind::ImprovementMade {
             // It says nothing about the customer, only what we owe them for it.
-            self.neglect.apply(entry);
+            self.neglect.apply(entry, &self.promises, policies);
             return;
         }
         self.timeline.apply(entry);
         self.card.apply(entry);
-        self.loyalty.apply(entry);
         self.promises.apply(entry);
-        // An alert remembers how the clocks stood when it rang, so it is folded before they move.
-        self.alerts.apply(entry, &self.neglect, &self.promises);
-        self.neglect.apply(entry);
+        self.loyalty.apply(entry, &self.promises);
+        if !entry.is_alert() {
+            self.neglect.apply(entry, &self.promises, policies);
+        }
     }
+}
+
+/// Where a fact stands among the facts of its customer, however they were recorded.
+///
+/// At one instant causes come before their effects (a question before its answer), and of two facts
+/// of one rank the one whose id is smaller. What Sapa decided follows the facts it decided on, in the
+/// order in which it was recorded.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Place {
+    at: Timestamp,
+    rank: u8,
+    position: i64,
+    id: Box<str>,
+    source: Box<str>,
+}
+
+impl Place {
+    /// The place of a fact.
+    #[must_use]
+    pub fn of(event: &Recorded) -> Self {
+        let rank = rank(event);
+        let is_ours = rank == OURS;
+        let text = |it: &str| if is_ours { "".into() } else { it.into() };
+        Self {
+            at: event.occurred_at,
+            rank,
+            position: if is_ours { event.position } else { 0 },
+            id: text(event.id.as_str()),
+            source: text(event.source.as_str()),
+        }
+    }
+}
+
+/// Puts facts in the order of folding.
+pub fn put_in_order(facts: &mut [(&Recorded, &Fact)]) {
+    facts.sort_by_cached_key(|(it, _)| Place::of(it));
+}
+
+/// What Sapa decided comes last.
+const OURS: u8 = 4;
+
+/// The rank of a fact among those of one instant.
+fn rank(event: &Recorded) -> u8 {
+    match event.kind {
+        Kind::AlertRaised
+        | Kind::AlertAcknowledged
+        | Kind::AlertSnoozed
+        | Kind::AlertEscalated
+        | Kind::AlertResolved
+        | Kind::AlertWithdrawn
+        | Kind::LoyaltyTierChanged => OURS,
+        Kind::PromiseSettled if is_decision(event) => OURS,
+        Kind::PromiseSettled
+        | Kind::ComplaintReopened
+        | Kind::PaymentRecorded
+        | Kind::BookingFulfilled
+        | Kind::InteractionDeparted
+        | Kind::RewardPosted => 3,
+        Kind::InteractionAnswered
+        | Kind::InteractionContacted
+        | Kind::InteractionThanked
+        | Kind::InteractionServed
+        | Kind::InteractionRecommended
+        | Kind::ComplaintResolved
+        | Kind::BookingConfirmed
+        | Kind::BookingCancelled
+        | Kind::BookingDeclined
+        | Kind::BookingConflictDetected => 2,
+        Kind::PromiseMade
+        | Kind::BookingHeld
+        | Kind::BookingWaitlisted
+        | Kind::BookingOffered
+        | Kind::BookingChanged
+        | Kind::ComplaintEscalated => 1,
+        _ => 0,
+    }
+}
+
+/// Whether the reaction that watches promises recorded it: a conclusion, not evidence.
+pub(crate) fn is_decision(event: &Recorded) -> bool {
+    event.kind == Kind::PromiseSettled && event.source.as_str() == "/sapa/promise"
 }

@@ -62,6 +62,30 @@ pub(crate) async fn upsert_dossiers(
     rows::insert(tx, "dossiers", &["holder", "tenant", "dossier"], &rows, UPSERT_TAIL).await
 }
 
+const COUNT_HOLDERS: &str = "
+    SELECT count(*)
+      FROM (SELECT holder
+              FROM dossiers
+             WHERE tenant = $1
+             LIMIT $2) AS found";
+
+/// Whether a tenant has more holders than so many.
+pub(crate) async fn has_more_holders(
+    tx: &mut Tx,
+    tenant: &Tenant,
+    than: usize,
+) -> Result<bool, sqlx::Error> {
+    let than = i64::try_from(than).unwrap_or(i64::MAX);
+    let count: i64 = on_tx!(tx, conn => {
+        sqlx::query_scalar(COUNT_HOLDERS)
+            .bind(tenant.as_str())
+            .bind(than.saturating_add(1))
+            .fetch_one(conn)
+            .await?
+    });
+    Ok(than < count)
+}
+
 const HOLDERS_AFTER: &str = "
     SELECT holder
       FROM dossiers

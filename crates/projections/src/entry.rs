@@ -9,7 +9,7 @@ use events::kind::{Direction, Kind};
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-/// A fact being folded. Facts of one customer are folded in the order `(occurred_at, position)`,
+/// A fact being folded. Facts of one customer are folded in the order of [`crate::dossier::Place`],
 /// whatever order they were recorded in; a voided one is not folded at all.
 #[derive(Clone, Debug)]
 pub struct Entry<'a> {
@@ -102,6 +102,12 @@ impl Entry<'_> {
             _ => false,
         };
         reaches && self.is_personal()
+    }
+
+    /// Somebody of ours reached them: that stops the alert that they are silent (product 6.15).
+    #[must_use]
+    pub fn reaches_them(&self) -> bool {
+        matches!(self.fact, Fact::InteractionContacted(it) if it.outcome == Outcome::Reached)
     }
 
     /// Whether a software agent acted for us.

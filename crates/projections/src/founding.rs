@@ -21,7 +21,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::dossier::Holder;
 use crate::parked;
-use crate::runner::{CHECKPOINT, Facts, RunError, Runner};
+use crate::replay::Facts;
+use crate::runner::{CHECKPOINT, RunError, Runner};
 use crate::unpark::undecodable;
 use crate::voids::insert_void;
 use crate::work::Work;
@@ -130,16 +131,30 @@ impl Runner {
             }
         }
         self.is_founding = true;
-        let folded = self.fold_page(&mut tx, &loose).await;
+        let folded = self.fold_apart(&mut tx, &loose, &takes_back, apart).await;
         self.is_founding = false;
         folded?;
         if is_last {
-            self.take_hold(&mut tx, recorded_until, done.end).await?;
+            self.take_hold(&mut tx, recorded_until, done.end, None).await?;
         }
         let loose = i64::try_from(loose.len()).unwrap_or_default();
         let done = Founding { apart, folded: done.folded + loose, ..done };
         self.keep(tx, &done).await?;
         Ok(done)
+    }
+
+    /// Folds what is about nobody, and anew what a customer's event took back of it.
+    async fn fold_apart(
+        &mut self,
+        tx: &mut Tx,
+        loose: &[Recorded],
+        takes_back: &[Recorded],
+        end: i64,
+    ) -> Result<(), RunError> {
+        self.fold_page(tx, loose).await?;
+        let takes_back: Vec<&Recorded> = takes_back.iter().collect();
+        let replayed = self.taken_back(tx, &takes_back, end).await?;
+        self.replay(tx, replayed, end, Timestamp::MAX).await
     }
 
     /// Folds and writes some customers.

@@ -5,6 +5,7 @@
 //! same position. What the folds remember of one customer is one [`Dossier`]; the tables beside it
 //! exist only to be asked. Nothing here appends to the log, sends anything, or knows what time it is.
 
+pub mod activation;
 mod addressed;
 pub mod agenda;
 pub mod ahead;
@@ -13,18 +14,25 @@ pub mod card;
 pub mod compare;
 pub mod dossier;
 mod dossiers;
+pub mod earlier;
 pub mod entry;
+pub mod folds;
 mod founding;
 pub mod keeper;
+pub mod listing;
 pub mod loyalty;
 pub mod neglect;
 pub mod parked;
 pub mod policies;
 pub mod promises;
 pub mod rebuild;
+pub mod replace;
+mod replay;
 mod rows;
 mod run_error;
 pub mod runner;
+mod segment;
+pub mod tally;
 pub mod timeline;
 mod unpark;
 pub mod upkeep;
@@ -37,6 +45,7 @@ pub use entry::Entry;
 pub use rows::Key;
 pub use runner::{Runner, VIEWS_STEPS};
 pub use views::{Snapshot, Views};
+pub use voids::voided_among;
 
 /// The names of the projections, in the order they are folded.
 pub const NAMES: [&str; 7] =

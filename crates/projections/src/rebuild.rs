@@ -9,15 +9,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use store::checkpoint::MoveError;
 use store::error::{OpenError, ReadError};
-use store::{Db, generations};
+use store::{Db, checkpoint, generations};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use crate::ahead::gone_to;
 use crate::compare::difference;
 pub use crate::compare::{hashes, hashes_in};
+use crate::folds::Folds;
 use crate::parked;
-use crate::runner::{RunError, Runner};
+use crate::runner::{CHECKPOINT, RunError, Runner};
+use crate::upkeep::{self, About};
 use crate::views::Views;
 
 /// Events of one page of a rebuild: the more of them, the more often one customer is written once for
@@ -59,6 +63,12 @@ pub enum RebuildError {
     /// It could not be read.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// Another version of this program folded it, so this one cannot go on with it.
+    #[error("generation {generation} was folded by another version of Sapa")]
+    OtherVersion {
+        /// Which build.
+        generation: i64,
+    },
     /// It was asked to stop.
     #[error("it was stopped before its end")]
     Stopped,
@@ -74,6 +84,26 @@ pub enum RebuildError {
     },
 }
 
+impl From<MoveError> for RebuildError {
+    fn from(error: MoveError) -> Self {
+        Self::Run(error.into())
+    }
+}
+
+impl RebuildError {
+    /// It may pass by itself: begin again. So it is when another instance took over.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Open(it) => matches!(it, OpenError::Unreachable { .. } | OpenError::Check(_)),
+            Self::Run(it) => it.may_pass() || matches!(it, RunError::Fenced(_)),
+            Self::Read(it) => matches!(it, ReadError::Unavailable(_)),
+            Self::Unavailable(_) => true,
+            Self::OtherVersion { .. } | Self::Stopped | Self::Differs { .. } => false,
+        }
+    }
+}
+
 /// A build that does not answer, and its runner.
 #[derive(Debug)]
 pub struct Build {
@@ -81,6 +111,8 @@ pub struct Build {
     runner: Runner,
     /// What the runner remembers is what is stored.
     is_known: bool,
+    /// It goes on to the head of the log, wherever the live build stands.
+    passes_live: bool,
 }
 
 impl Build {
@@ -90,20 +122,53 @@ impl Build {
         let generation = generations::list(db).await?.last().map_or(0, |it| it.generation) + 1;
         generations::add(db, generation, "building", now).await?;
         let mut build = Self::open(views, generation, epoch).await?;
-        let mut tx = build.runner.db().begin_write().await?;
-        for it in skipped(&views.live().db).await? {
-            parked::carry(&mut tx, &it).await?;
+        let live = views.live();
+        if live.folds != Folds::Unreadable {
+            let mut tx = build.runner.db().begin_write().await?;
+            for it in skipped(&live.db).await? {
+                parked::carry(&mut tx, &it).await?;
+            }
+            tx.commit().await?;
+            build.runner.reload().await?;
         }
-        tx.commit().await?;
-        build.runner.reload().await?;
         Ok(build)
     }
 
     /// Takes one up that stands beside the live one: to go on with it, or to go back to it.
     pub async fn open(views: &Views, generation: i64, epoch: i64) -> Result<Self, RebuildError> {
         let opened = views.open_generation(generation).await?;
+        if opened.folds != Folds::Own {
+            return Err(RebuildError::OtherVersion { generation });
+        }
         let runner = Runner::open(views.log().clone(), opened.db, generation, epoch).await?;
-        Ok(Self { generation, runner: runner.with_page(PAGE_EVENTS_MAX), is_known: true })
+        let runner = runner.with_page(PAGE_EVENTS_MAX);
+        Ok(Self { generation, runner, is_known: true, passes_live: false })
+    }
+
+    /// One that does not stop where the live build stands.
+    #[must_use]
+    pub(crate) fn past_the_live_one(mut self) -> Self {
+        self.passes_live = true;
+        self
+    }
+
+    /// Goes on with a build that answers already.
+    pub(crate) async fn adopt(
+        views: &Views,
+        generation: i64,
+        epoch: i64,
+        live: &Arc<Mutex<Runner>>,
+    ) -> Result<(), RebuildError> {
+        let mut current = live.lock().await;
+        let build = Self::open(views, generation, epoch).await?;
+        *current = build.runner.like(&current);
+        views.bell().ring(current.position());
+        Ok(())
+    }
+
+    /// What folds it, for whoever goes on with it.
+    pub(crate) fn into_runner(self) -> Runner {
+        self.runner
     }
 
     /// Its number.
@@ -112,7 +177,7 @@ impl Build {
         self.generation
     }
 
-    /// Folds up to where the live build is, and never past it. A database that is away is waited
+    /// Folds up to where the live build is, and never past it unless it is to. A database that is away is waited
     /// for; [`RebuildError::Stopped`] if it is asked to stop.
     pub async fn follow(
         &mut self,
@@ -151,7 +216,8 @@ impl Build {
             self.runner.reload().await?;
             self.is_known = true;
         }
-        let end = views.position().await?;
+        let end =
+            if self.passes_live { views.log().head().await? } else { views.position().await? };
         if self.runner.position() == 0 {
             let told = |position| report(Progress { position, target: end });
             if !self.runner.found(end, stop, told).await? {
@@ -169,6 +235,10 @@ impl Build {
         let mut snapshot = views.snapshot().await?;
         let position = snapshot.position;
         while self.runner.step_to(position).await?.events != 0 {}
+        let detail = checkpoint::detail_in(&mut snapshot.tx, CHECKPOINT).await?;
+        if let Some(now) = gone_to(detail.as_deref()) {
+            self.runner.come_true(now).await?;
+        }
         let live = hashes_in(&mut snapshot.tx).await?;
         snapshot.tx.rollback().await?;
         let own = hashes(&self.runner).await?;
@@ -193,9 +263,8 @@ impl Build {
             }
         }
         let all = generations::list(log.db()).await?;
-        generations::swap(log.db(), self.generation).await?;
-        let page = current.page_events_max();
-        *current = self.runner.with_page(page);
+        generations::swap(log.db(), self.generation, self.runner.epoch()).await?;
+        *current = self.runner.like(&current);
         views.refresh().await?;
         views.bell().ring(current.position());
         drop(current);
@@ -210,15 +279,24 @@ impl Build {
     }
 }
 
-/// Deletes every build but the live one and the one before it: what was not finished, differed, or
-/// was never swapped in.
+/// Deletes every build but the live one, the one before it and one that is made for new policies: what
+/// was not finished, differed, or was never swapped in.
 pub async fn clear(views: &Views) -> Result<(), RebuildError> {
     let db = views.log().db();
-    let kept = |state: &str| state == "live" || state == "previous";
-    for it in generations::list(db).await?.iter().filter(|it| !kept(&it.state)) {
-        generations::forget(db, views.place(), it.generation).await?;
+    for generation in unused(views, &["live", "previous"]).await? {
+        generations::forget(db, views.place(), generation).await?;
     }
     Ok(())
+}
+
+/// The builds in other states than these, without one that is made for new policies.
+pub async fn unused(views: &Views, kept: &[&str]) -> Result<Vec<i64>, ReadError> {
+    let db = views.log().db();
+    let activation = upkeep::load(db, About::Activation).await?;
+    let made = activation.filter(|it| it.state.is_running()).map(|it| it.generation);
+    let all = generations::list(db).await?.into_iter();
+    let unused = all.filter(|it| !kept.contains(&it.state.as_str()));
+    Ok(unused.map(|it| it.generation).filter(|it| Some(*it) != made).collect())
 }
 
 /// Builds a new generation, and swaps it in if it agrees with the live one.

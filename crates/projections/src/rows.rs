@@ -8,7 +8,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use events::id::Tenant;
+use events::id::{EventRef, Tenant};
 use jiff::Timestamp;
 use sqlx::{Postgres, QueryBuilder, Sqlite};
 use store::Tx;
@@ -62,7 +62,7 @@ pub(crate) struct Table {
 pub(crate) enum Cell {
     Text(Option<String>),
     Bytes(Vec<u8>),
-    Int(i64),
+    Int(Option<i64>),
     Real(f64),
     Bool(bool),
     Time(Option<Timestamp>),
@@ -100,6 +100,12 @@ impl From<Vec<u8>> for Cell {
 
 impl From<i64> for Cell {
     fn from(it: i64) -> Self {
+        Self::Int(Some(it))
+    }
+}
+
+impl From<Option<i64>> for Cell {
+    fn from(it: Option<i64>) -> Self {
         Self::Int(it)
     }
 }
@@ -139,6 +145,11 @@ macro_rules! row {
     };
 }
 pub(crate) use row;
+
+/// Event references as one column.
+pub(crate) fn text_of(because: &[EventRef]) -> String {
+    serde_json::to_string(because).expect("event references are text")
+}
 
 /// What all tables show of a holder.
 pub(crate) fn shown(key: &Key, dossier: &Dossier, rules: &Rules<'_>) -> Shown {
@@ -204,6 +215,11 @@ impl Table {
         let differs: Vec<bool> =
             after.iter().map(|it| left.get(&self.place(it)) != Some(&it)).collect();
         new.extend(after.into_iter().zip(differs).filter(|it| it.1).map(|it| it.0));
+    }
+
+    /// Whose row it is, and which of them.
+    pub(crate) fn identity(&self, key: &Key, row: &Row) -> (String, [String; 2]) {
+        (key.1.as_str().to_owned(), self.place(row).map(str::to_owned))
     }
 
     /// Which row of its holder it is.
@@ -324,7 +340,7 @@ fn push_arrays(query: &mut QueryBuilder<Postgres>, rows: &[Row]) {
                 "::bytea[]"
             }
             Cell::Int(_) => {
-                let int = |it: &Cell| if let Cell::Int(it) = it { Some(*it) } else { None };
+                let int = |it: &Cell| if let Cell::Int(it) = it { *it } else { None };
                 arrays.push_bind(cells.map(int).collect::<Vec<_>>());
                 "::bigint[]"
             }

@@ -1,30 +1,31 @@
 //! The one runner of all read models: a dense page of the log in, rows and checkpoint out, in one
 //! transaction.
 //!
-//! Everything stands at one position. A page is folded in segments: before the first event that was
-//! recorded after a policy became effective, the policy takes hold and everybody's rows are made
-//! anew; so the rows do not depend on how the log was cut into pages. A customer whose event cannot
-//! be folded is parked; all others go on.
+//! Everything stands at one position. A page is folded in segments (`segment`): before the first event
+//! that was recorded after a policy became effective, the policy takes hold and everybody's rows are
+//! made anew; so the rows do not depend on how the log was cut into pages. Where that would take long,
+//! the runner stops before it, and a generation is made in which it has happened (`activation`). A
+//! customer whose event cannot be folded is parked; all others go on.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use events::envelope::Recorded;
-use events::fact::Fact;
-use events::id::{CustomerId, EventRef, Tenant};
+use events::id::Tenant;
+use events::kind::Kind;
 use events::planted::{Mistake, planted};
 use jiff::Timestamp;
 use store::checkpoint::{self, Checkpoint};
 use store::db::{Family, Step};
 use store::error::ReadError;
-use store::{Db, Log, Tx, failpoint, step};
+use store::{Db, Log, Meter, Tx, failpoint, meter, step};
 
 use crate::addressed::any_addressed;
 use crate::dossier::Holder;
-use crate::dossiers::{holders_after, upsert_dossiers};
+use crate::dossiers::{has_more_holders, holders_after, upsert_dossiers};
 use crate::policies::{Book, table as policy_table};
 use crate::rows::{self, Before, Key, Touched};
-use crate::unpark::Decoded;
-use crate::voids::{any_voids, effective_voids, insert_void};
+use crate::voids::any_voids;
 use crate::work::Work;
 use crate::{agenda, parked, timeline};
 
@@ -33,13 +34,12 @@ pub use crate::run_error::RunError;
 
 /// Name of the checkpoint of the read models.
 pub const CHECKPOINT: &str = "views";
-/// Customers whose facts are read at once to be folded anew.
-const REFOLDED_MAX: usize = 500;
-/// Events of one page.
-pub const PAGE_EVENTS_MAX: usize = 1_000;
-
-/// All facts of some customers of a tenant that can be read.
-pub(crate) type Facts = BTreeMap<CustomerId, Vec<(Recorded, Fact)>>;
+/// Events of one page, if there are so many: a customer who is in it several times is written once.
+pub const PAGE_EVENTS_MAX: usize = 8_000;
+/// Data of the events of one page, beyond which no more are read.
+const PAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Events that are read with one statement.
+const READ_EVENTS_MAX: usize = 1_000;
 
 /// The tables of the read models.
 pub const VIEWS_STEPS: &[Step] = &[
@@ -54,12 +54,17 @@ pub const VIEWS_STEPS: &[Step] = &[
 ];
 
 /// How far one step came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Progress {
     /// The position reached.
     pub position: i64,
     /// Events folded in this step; 0 when the log's head is reached.
     pub events: usize,
+    /// When each of them was recorded.
+    pub recorded: Vec<Timestamp>,
+    /// Nothing more is folded here: policies come into force for so many customers that a generation
+    /// of its own is made for them.
+    pub awaits_generation: bool,
 }
 
 /// Folds the log into one generation of read models.
@@ -67,7 +72,7 @@ pub struct Progress {
 pub struct Runner {
     pub(crate) log: Log,
     pub(crate) db: Db,
-    book: Book,
+    pub(crate) book: Book,
     pub(crate) parked: HashMap<Key, Option<i64>>,
     pub(crate) skipped: HashSet<(Tenant, i64)>,
     pub(crate) has_voids: bool,
@@ -78,6 +83,10 @@ pub struct Runner {
     pub(crate) is_founding: bool,
     pub(crate) at: Checkpoint,
     page_events_max: usize,
+    meter: Arc<dyn Meter>,
+    /// Customers whose rows are made anew within a page when a policy changes; with more of them the
+    /// runner stops before it. `None`: it never stops.
+    pub(crate) in_place_max: Option<usize>,
 }
 
 impl Runner {
@@ -99,7 +108,7 @@ impl Runner {
     /// commit may have happened although the answer was lost, or have been forgotten.
     pub async fn reload(&mut self) -> Result<(), RunError> {
         let stored = Self::take(self.log.clone(), self.db.clone(), self.at.epoch).await?;
-        *self = stored.with_page(self.page_events_max);
+        *self = stored.like(self);
         Ok(())
     }
 
@@ -125,6 +134,8 @@ impl Runner {
             is_founding: false,
             at: Checkpoint { epoch, ..at },
             page_events_max: PAGE_EVENTS_MAX,
+            meter: meter::silent(),
+            in_place_max: None,
         };
         runner.remember_parked(stored);
         runner.check_log().await?;
@@ -138,6 +149,35 @@ impl Runner {
         self
     }
 
+    /// Counts what it does.
+    #[must_use]
+    pub fn with_meter(mut self, meter: Arc<dyn Meter>) -> Self {
+        self.meter = meter;
+        self
+    }
+
+    /// Where its numbers go.
+    pub(crate) fn meter(&self) -> &Arc<dyn Meter> {
+        &self.meter
+    }
+
+    /// Stops before a change of policies that concerns more customers than this: see
+    /// [`crate::activation`].
+    #[must_use]
+    pub fn with_in_place_max(mut self, customers: usize) -> Self {
+        self.in_place_max = Some(customers);
+        self
+    }
+
+    /// With the limits of another one.
+    #[must_use]
+    pub(crate) fn like(mut self, other: &Self) -> Self {
+        self.page_events_max = other.page_events_max;
+        self.in_place_max = other.in_place_max;
+        self.meter = Arc::clone(&other.meter);
+        self
+    }
+
     /// Where it stands.
     #[must_use]
     pub fn position(&self) -> i64 {
@@ -145,9 +185,19 @@ impl Runner {
     }
 
     /// How many events a page of its may have.
+    pub(crate) fn page_max(&self) -> i64 {
+        i64::try_from(self.page_events_max).unwrap_or(i64::MAX)
+    }
+
+    /// Where the log ends.
+    pub(crate) async fn head(&self) -> Result<i64, ReadError> {
+        self.log.head().await
+    }
+
+    /// Under which epoch it writes.
     #[must_use]
-    pub fn page_events_max(&self) -> usize {
-        self.page_events_max
+    pub fn epoch(&self) -> i64 {
+        self.at.epoch
     }
 
     /// Whether a customer waits at the event of a position.
@@ -199,268 +249,189 @@ impl Runner {
 
     /// The same, and not past a position.
     pub async fn step_to(&mut self, end: i64) -> Result<Progress, RunError> {
-        let left = usize::try_from(end.saturating_sub(self.at.position)).unwrap_or(0);
         failpoint::pass("projections.before_page").await;
-        let page = self.log.read_after(self.at.position, left.min(self.page_events_max)).await?;
-        let Some(last) = page.last() else {
-            return Ok(Progress { position: self.at.position, events: 0 });
+        let page = self.read_page(end).await?;
+        let nothing = Progress {
+            position: self.at.position,
+            events: 0,
+            recorded: Vec::new(),
+            awaits_generation: false,
         };
+        if page.is_empty() {
+            return Ok(nothing);
+        }
         failpoint::pass("projections.after_page").await;
-        let to = Checkpoint {
-            position: last.position,
-            event: Some(last.reference()),
-            epoch: self.at.epoch,
-            detail: None,
-        };
         let mut tx = self.db.begin_write().await?;
         let (book, ahead) = (self.book.clone(), self.ahead);
-        let outcome = self.fold_page(&mut tx, &page).await;
+        let folded = self.fold_page(&mut tx, &page).await;
         if planted(Mistake::CheckpointApart) {
             tx.commit().await?;
             tx = self.db.begin_write().await?;
         }
         failpoint::pass("projections.before_checkpoint").await;
-        let outcome = match outcome {
-            Ok(()) => {
-                checkpoint::advance(&mut tx, CHECKPOINT, &self.at, &to).await.map_err(Into::into)
-            }
+        let outcome = match folded {
+            Ok(folded) => self.advance(&mut tx, page.get(..folded).unwrap_or_default()).await,
             Err(error) => Err(error),
         };
-        if let Err(error) = outcome {
-            (self.book, self.ahead) = (book, ahead);
-            tx.rollback().await?;
-            let mut tx = self.db.begin_write().await?;
-            let stored = parked::load(&mut tx).await?;
-            tx.rollback().await?;
-            self.remember_parked(stored);
-            return Err(error);
+        match outcome {
+            Ok(Some(to)) => {
+                tx.commit().await?;
+                let events = usize::try_from(to.position - self.at.position).unwrap_or_default();
+                let recorded = page.iter().take(events).map(|it| it.recorded_at).collect();
+                self.at = to;
+                Ok(Progress { position: self.at.position, events, recorded, ..nothing })
+            }
+            Ok(None) => {
+                tx.rollback().await?;
+                Ok(Progress { awaits_generation: true, ..nothing })
+            }
+            Err(error) => {
+                (self.book, self.ahead) = (book, ahead);
+                tx.rollback().await?;
+                let mut tx = self.db.begin_write().await?;
+                let stored = parked::load(&mut tx).await?;
+                tx.rollback().await?;
+                self.remember_parked(stored);
+                Err(error)
+            }
         }
-        tx.commit().await?;
-        self.at = to;
-        Ok(Progress { position: last.position, events: page.len() })
     }
 
+    /// The page that comes next: as many events as it may have, unless they are large.
+    async fn read_page(&self, end: i64) -> Result<Vec<Recorded>, RunError> {
+        let left = usize::try_from(end.saturating_sub(self.at.position)).unwrap_or(0);
+        let wanted = left.min(self.page_events_max);
+        let (mut page, mut bytes) = (Vec::new(), 0);
+        while page.len() < wanted && bytes < PAGE_BYTES_MAX {
+            let after = page.last().map_or(self.at.position, |it: &Recorded| it.position);
+            let limit = READ_EVENTS_MAX.min(wanted - page.len());
+            let more = self.log.read_after(after, limit).await?;
+            let is_last = more.len() < limit;
+            bytes += more.iter().map(|it| it.data.len()).sum::<usize>();
+            page.extend(more);
+            if is_last {
+                break;
+            }
+        }
+        Ok(page)
+    }
+
+    /// Moves the checkpoint behind events that are folded; `None` if there are none.
+    pub(crate) async fn advance(
+        &self,
+        tx: &mut Tx,
+        folded: &[Recorded],
+    ) -> Result<Option<Checkpoint>, RunError> {
+        let Some(last) = folded.last() else { return Ok(None) };
+        let to = Checkpoint {
+            position: last.position,
+            event: Some(last.reference()),
+            epoch: self.at.epoch,
+            detail: self.at.detail.clone(),
+        };
+        checkpoint::advance(tx, CHECKPOINT, &self.at, &to).await?;
+        Ok(Some(to))
+    }
+
+    /// Folds events in segments, and says how many: all of them, or those before a change of policies
+    /// that is not made in place.
     pub(crate) async fn fold_page(
         &mut self,
         tx: &mut Tx,
         page: &[Recorded],
-    ) -> Result<(), RunError> {
+    ) -> Result<usize, RunError> {
         let mut rest = page;
         while let Some(first) = rest.first() {
-            self.take_hold(tx, first.recorded_at, first.position - 1).await?;
-            self.arrive(tx, first.recorded_at, first.position - 1).await?;
-            let cut = self.cut(rest);
-            // A policy that is published ends its segment: the next event may already feel it.
-            let publishes = rest.iter().position(|it| it.kind.topic() == "policy");
-            let end =
-                [cut, publishes.map(|it| it + 1)].into_iter().flatten().min().unwrap_or(rest.len());
-            let (segment, after) = rest.split_at(end);
+            if self.stops_before(tx, first).await? {
+                break;
+            }
+            self.come_into_force(tx, first).await?;
+            let (segment, after) = rest.split_at(self.segment_end(rest));
+            // Rows made before a policy was announced are compared with those made after it.
+            let published = segment.last().filter(|it| self.book.accepts(it));
+            let before = published.map(|_| self.book.clone());
             let folded = self.fold_segment(tx, segment).await?;
             if folded < segment.len() {
                 (_, rest) = rest.split_at(folded);
                 continue;
             }
-            if let Some(last) = segment.last().filter(|it| it.kind.topic() == "policy") {
+            if let (Some(last), Some(before)) = (published, before) {
                 // Tiers look ahead, so a policy that is only announced changes dates already.
-                if !self.take_hold(tx, last.recorded_at, last.position).await? {
-                    self.sweep(tx, &last.tenant, last.position, last.recorded_at).await?;
+                let (at, end) = (last.recorded_at, last.position);
+                if !self.take_hold(tx, at, end, Some(&before)).await? {
+                    self.sweep(tx, &last.tenant, &before, end, at).await?;
                 }
             }
             rest = after;
         }
-        Ok(())
+        Ok(page.len() - rest.len())
+    }
+
+    /// Lets policies take hold and facts from the future come true that do so before an event.
+    pub(crate) async fn come_into_force(
+        &mut self,
+        tx: &mut Tx,
+        event: &Recorded,
+    ) -> Result<(), RunError> {
+        let (recorded_at, end) = (event.recorded_at, event.position - 1);
+        self.take_hold(tx, recorded_at, end, None).await?;
+        self.arrive(tx, recorded_at, end).await
+    }
+
+    /// How many events come before policies change or a fact from the future comes true. A policy that
+    /// is published is a segment of its own: the next event may already feel it.
+    fn segment_end(&self, rest: &[Recorded]) -> usize {
+        let published = rest.iter().position(|it| it.kind == Kind::PolicyPublished);
+        let published = published.map(|it| it.max(1));
+        [self.cut(rest), published].into_iter().flatten().min().unwrap_or(rest.len())
+    }
+
+    /// Whether policies change at an event for more customers than is done in place.
+    async fn stops_before(&self, tx: &mut Tx, event: &Recorded) -> Result<bool, RunError> {
+        let Some(max) = self.in_place_max else { return Ok(false) };
+        let mut tenants: BTreeSet<&Tenant> = self.book.due(event.recorded_at).collect();
+        if self.book.accepts(event) {
+            tenants.insert(&event.tenant);
+        }
+        for tenant in tenants {
+            if has_more_holders(tx, tenant, max).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Lets policies take hold that are effective by the time an event was recorded, and makes the
-    /// rows of their tenants anew; `false` if there were none.
+    /// rows of their tenants anew; `false` if there were none. `made_with`: what the rows were made
+    /// with, if those policies are not the present ones.
     pub(crate) async fn take_hold(
         &mut self,
         tx: &mut Tx,
         recorded_at: Timestamp,
         end: i64,
+        made_with: Option<&Book>,
     ) -> Result<bool, RunError> {
-        let taken = self.book.advance(recorded_at);
+        if self.book.next_effective().is_none_or(|it| recorded_at < it) {
+            return Ok(false);
+        }
+        let before = made_with.map_or_else(|| self.book.clone(), Book::clone);
         let mut tenants = BTreeSet::new();
-        for (tenant, position) in taken {
+        for (tenant, position) in self.book.advance(recorded_at) {
             policy_table::activate(tx, &tenant, position).await?;
             tenants.insert(tenant);
         }
         for tenant in &tenants {
-            self.sweep(tx, tenant, end, recorded_at).await?;
+            self.sweep(tx, tenant, &before, end, recorded_at).await?;
         }
-        Ok(!tenants.is_empty())
+        Ok(true)
     }
 
-    /// Folds events between which no policy changes, up to the first that cannot be folded: what
-    /// its customer did before it counts, however the log was cut. Says how many it folded.
-    async fn fold_segment(&mut self, tx: &mut Tx, events: &[Recorded]) -> Result<usize, RunError> {
-        let mut work = Work::default();
-        let mut facts: Vec<Option<Fact>> = Vec::with_capacity(events.len());
-        for event in events {
-            let fact = match self.decode(tx, event).await? {
-                Decoded::Fact(fact) => Some(*fact),
-                Decoded::Waits => None,
-                Decoded::Broken(_) if !facts.is_empty() => break,
-                Decoded::Broken(error) => {
-                    self.park(tx, event, &error).await?;
-                    None
-                }
-            };
-            if let Some(fact) = &fact
-                && let Some(version) = self.book.publish(event, fact)
-            {
-                policy_table::insert(tx, &version).await?;
-            }
-            facts.push(fact);
-        }
-        let (events, _) = events.split_at(facts.len());
-        let keys: BTreeSet<Key> = events
-            .iter()
-            .filter_map(|it| Some((it.tenant.clone(), Holder::of(it)?)))
-            .filter(|it| !self.parked.contains_key(it))
-            .collect();
-        work.dossiers = load_dossiers(tx, &keys).await?;
-        work.known = work.dossiers.keys().cloned().collect();
-        work.shown = work
-            .dossiers
-            .iter()
-            .map(|(key, it)| (key.clone(), rows::shown(key, it, &self.book.rules(&key.0))))
-            .collect();
-        self.note_voids(tx, events, &mut work).await?;
-        let addressed = self.address(tx, events, &facts, &mut work).await?;
-        let voided = self.voided(tx, events).await?;
-        for (event, fact) in events.iter().zip(&facts) {
-            let Some(fact) = fact else { continue };
-            let own = Holder::of(event).map(|it| (event.tenant.clone(), it));
-            let others = addressed.get(&event.position).filter(|_| !self.is_founding);
-            let others = others.into_iter().flatten();
-            for key in own.iter().chain(others) {
-                if self.parked.contains_key(key) || work.dirty.contains(key) {
-                    continue;
-                }
-                let policies = self.book.active(&event.tenant).clone();
-                work.fold(key, event, fact, voided.get(&event.reference()), &policies);
-            }
-        }
-        if let Some(last) = events.last() {
-            self.refold(tx, &mut work, last.position, last.recorded_at).await?;
-        }
-        self.write(tx, &work).await?;
-        Ok(events.len())
-    }
-
-    /// Remembers what takes what back; the customers of what was taken back are folded anew.
-    async fn note_voids(
-        &mut self,
-        tx: &mut Tx,
-        events: &[Recorded],
-        work: &mut Work,
-    ) -> Result<(), RunError> {
-        let mut targets: BTreeMap<Tenant, Vec<EventRef>> = BTreeMap::new();
-        for event in events {
-            let Some(target) = &event.attributes.voids else { continue };
-            insert_void(tx, event, target).await?;
-            self.has_voids = true;
-            targets.entry(event.tenant.clone()).or_default().push(target.clone());
-        }
-        if self.is_founding {
-            return Ok(());
-        }
-        let end = events.last().map_or(0, |it| it.position);
-        for (tenant, targets) in targets {
-            self.mark(tx, &tenant, targets, end, work).await?;
-        }
-        Ok(())
-    }
-
-    /// Which of these events are voided, and by what. What voids must itself not be voided.
-    async fn voided<'a>(
-        &self,
-        tx: &mut Tx,
-        events: impl IntoIterator<Item = &'a Recorded>,
-    ) -> Result<HashMap<EventRef, EventRef>, RunError> {
-        if !self.has_voids {
-            return Ok(HashMap::new());
-        }
-        let mut by_tenant: BTreeMap<&Tenant, Vec<EventRef>> = BTreeMap::new();
-        for event in events {
-            by_tenant.entry(&event.tenant).or_default().push(event.reference());
-        }
-        let mut voided = HashMap::new();
-        for (tenant, references) in by_tenant {
-            voided.extend(effective_voids(tx, tenant, references).await?);
-        }
-        Ok(voided)
-    }
-
-    /// Folds customers anew out of the log, up to a position. What is from the future waits if it
-    /// lies after `recorded_until`.
-    pub(crate) async fn refold(
-        &mut self,
-        tx: &mut Tx,
-        work: &mut Work,
-        end: i64,
-        recorded_until: Timestamp,
-    ) -> Result<(), RunError> {
-        let mut by_tenant: BTreeMap<Tenant, Vec<CustomerId>> = BTreeMap::new();
-        for (tenant, holder) in &work.dirty {
-            // What has no customer has no order either: its facts are folded as they come.
-            if let Some(customer) = holder.as_customer()
-                && !self.parked.contains_key(&(tenant.clone(), holder.clone()))
-            {
-                by_tenant.entry(tenant.clone()).or_default().push(customer);
-            }
-        }
-        let mut slices: Vec<(&Tenant, &[CustomerId])> = Vec::new();
-        for (tenant, all) in &by_tenant {
-            slices.extend(all.chunks(REFOLDED_MAX).map(|some| (tenant, some)));
-        }
-        for (tenant, customers) in slices {
-            let wanted: Vec<&CustomerId> = customers.iter().collect();
-            let facts = self.log.read_customers(tenant, &wanted, end).await?;
-            let mut own: Facts = customers.iter().map(|it| (it.clone(), Vec::new())).collect();
-            for event in facts {
-                let Ok(fact) = event.fact() else { continue };
-                if let Some(own) = event.customer.as_ref().and_then(|it| own.get_mut(it)) {
-                    own.push((event, fact));
-                }
-            }
-            self.fold_anew(tx, work, tenant, own, end, recorded_until).await?;
-        }
-        Ok(())
-    }
-
-    /// Folds customers of a tenant from nothing, given all their own facts up to a position.
-    pub(crate) async fn fold_anew(
-        &mut self,
-        tx: &mut Tx,
-        work: &mut Work,
-        tenant: &Tenant,
-        own: Facts,
-        end: i64,
-        recorded_until: Timestamp,
-    ) -> Result<(), RunError> {
-        let customers: Vec<CustomerId> = own.keys().cloned().collect();
-        let improvements = self.improvements(tx, tenant, &customers, end).await?;
-        let events = own.values().flatten().map(|(it, _)| it).chain(improvements.facts());
-        let voided = self.voided(tx, events).await?;
-        let policies = self.book.active(tenant).clone();
-        for (customer, own) in &own {
-            let key = (tenant.clone(), Holder::customer(customer));
-            let mut own: Vec<(&Recorded, &Fact)> = own.iter().map(|it| (&it.0, &it.1)).collect();
-            own.extend(improvements.of(customer, &own, &voided));
-            own.retain(|(it, _)| !self.skipped.contains(&(tenant.clone(), it.position)));
-            let next = work.start_over(&key, own, &voided, &policies, recorded_until);
-            self.ahead = self.ahead.into_iter().chain(next).min();
-        }
-        Ok(())
-    }
-
-    /// Makes everybody's rows of a tenant anew, after a policy took hold.
+    /// Makes everybody's rows of a tenant anew, after policies changed from those `before`.
     async fn sweep(
         &mut self,
         tx: &mut Tx,
         tenant: &Tenant,
+        before: &Book,
         end: i64,
         recorded_until: Timestamp,
     ) -> Result<(), RunError> {
@@ -470,11 +441,11 @@ impl Runner {
             let Some(last) = holders.last() else { return Ok(()) };
             after = last.as_str().to_owned();
             let keys: BTreeSet<Key> = holders.into_iter().map(|it| (tenant.clone(), it)).collect();
-            let mut work = Work { dossiers: load_dossiers(tx, &keys).await?, ..Work::default() };
-            work.known = keys.clone();
-            work.touched = keys.clone();
-            // The zone decides on which day a fact happened, so its customers are folded anew.
-            work.dirty = keys;
+            let mut work = Work::loaded(tx, &keys, before).await?;
+            work.touched.clone_from(&keys);
+            // The zone decides on which day a fact happened, so its customers are folded anew. What
+            // has no customer keeps its day.
+            work.dirty = keys.into_iter().filter(|it| it.1.as_customer().is_some()).collect();
             self.refold(tx, &mut work, end, recorded_until).await?;
             self.write(tx, &work).await?;
         }

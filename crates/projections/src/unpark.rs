@@ -1,4 +1,4 @@
-//! How the runner parks a customer whose event cannot be folded, and takes one out again: tried once
+//! How the runner parks a customer whose event cannot be folded or stored, and takes one out again: tried once
 //! more, or without the event that an operator gives up. Everybody else goes on. After an error of
 //! the database the runner has to be reloaded.
 
@@ -12,7 +12,6 @@ use store::Tx;
 use crate::dossier::Holder;
 use crate::parked;
 use crate::runner::{RunError, Runner};
-use crate::work::Work;
 
 /// What can be done with an event now.
 pub(crate) enum Decoded {
@@ -67,6 +66,23 @@ impl Runner {
         Ok(())
     }
 
+    /// Parks the customer of the next event, whose rows the database refuses with a code, and goes past
+    /// it; `false` if the event is about nobody.
+    pub(crate) async fn park_next(&mut self, code: &str) -> Result<bool, RunError> {
+        let page = self.log.read_after(self.at.position, 1).await?;
+        let Some(event) = page.first().filter(|it| Holder::of(it).is_some()) else {
+            return Ok(false);
+        };
+        let mut tx = self.db.begin_write().await?;
+        // What comes into force before the event does not wait for it, and is not refused because of it.
+        self.come_into_force(&mut tx, event).await?;
+        self.park(&mut tx, event, &format!("the database refuses its rows with {code}")).await?;
+        let to = self.advance(&mut tx, &page).await?;
+        tx.commit().await?;
+        self.at = to.unwrap_or_else(|| self.at.clone());
+        Ok(true)
+    }
+
     /// Tries a parked customer again; `false` if it was not parked.
     pub async fn retry(&mut self, tenant: &Tenant, holder: &Holder) -> Result<bool, RunError> {
         self.unpark(tenant, holder, false).await
@@ -107,11 +123,7 @@ impl Runner {
         }
         // Tried again in vain, the rows stay as they were.
         if skip || broken.is_none() {
-            let mut work = Work::default();
-            work.known.insert(key.clone());
-            work.dirty.insert(key);
-            self.refold(&mut tx, &mut work, end, recorded_until).await?;
-            self.write(&mut tx, &work).await?;
+            self.replay(&mut tx, [key], end, recorded_until).await?;
         }
         if let Some((event, error)) = broken {
             self.park(&mut tx, event, &undecodable(event, &error)).await?;

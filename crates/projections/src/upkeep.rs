@@ -1,13 +1,24 @@
-//! What is told of the last rebuild and the last verification, and whether folding is paused.
+//! What is told of the last rebuild, the last verification and the last generation for new policies, and
+//! whether folding is paused.
 //!
 //! It lies in the log's database beside the checkpoints, written by the leader under its epoch, so
 //! that every instance can tell it. It decides nothing: which build answers stands in `generations`.
+
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use store::Db;
 use store::checkpoint::{self, Checkpoint, MoveError};
 use store::error::ReadError;
+use tokio::sync::watch;
+
+use crate::views::Views;
+
+/// How often progress is written down.
+const TELL_EVERY: Duration = Duration::from_millis(500);
+/// The same where nothing moves for a while.
+const TELL_AT_LEAST_EVERY: Duration = Duration::from_secs(2);
 
 /// What a record is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +29,8 @@ pub enum About {
     Verify,
     /// Folding: [`State::Paused`] or [`State::Live`].
     Folding,
+    /// The last generation for new policies: [`State::Building`], or [`State::Live`] when it took over.
+    Activation,
 }
 
 impl About {
@@ -26,6 +39,7 @@ impl About {
             Self::Rebuild => "upkeep.rebuild",
             Self::Verify => "upkeep.verify",
             Self::Folding => "upkeep.folding",
+            Self::Activation => "upkeep.activation",
         }
     }
 }
@@ -97,6 +111,15 @@ pub struct Record {
 }
 
 impl Record {
+    /// It has come further.
+    pub fn reach(&mut self, position: i64, target: i64, now: Timestamp) {
+        let millis =
+            i64::try_from(now.duration_since(self.begun_at).as_millis()).unwrap_or(i64::MAX);
+        self.events_per_second =
+            if millis <= 0 { 0 } else { position.saturating_mul(1_000) / millis };
+        (self.position, self.target, self.at) = (position, target, now);
+    }
+
     /// How much of the way is behind it, in whole percent.
     #[must_use]
     pub fn percent(&self) -> i64 {
@@ -131,6 +154,32 @@ pub async fn store(db: &Db, about: About, epoch: i64, record: &Record) -> Result
     Ok(tx.commit().await?)
 }
 
+/// Writes down how far it is, every now and then, and that it is at work; ends only when another
+/// instance leads.
+pub async fn tell(
+    views: &Views,
+    about: About,
+    epoch: i64,
+    mut seen: watch::Receiver<Record>,
+) -> MoveError {
+    loop {
+        let record = seen.borrow_and_update().clone();
+        let record = Record { at: views.clock().now(), ..record };
+        match store(views.log().db(), about, epoch, &record).await {
+            Err(error @ MoveError::Fenced { .. }) => {
+                tracing::warn!(%error, "another instance leads: the work on a generation stops");
+                return error;
+            }
+            Err(error) => tracing::warn!(%error, "progress could not be written down"),
+            Ok(()) => {}
+        }
+        tokio::time::sleep(TELL_EVERY).await;
+        if let Ok(Err(_)) = tokio::time::timeout(TELL_AT_LEAST_EVERY, seen.changed()).await {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,6 +188,12 @@ mod tests {
     fn progress_is_told_in_whole_numbers() {
         let half = Record { position: 21_000, target: 48_215, ..Record::default() };
         assert_eq!((half.percent(), half.eta_seconds()), (43, None));
+        let mut moved = Record { begun_at: Timestamp::UNIX_EPOCH, ..Record::default() };
+        moved.reach(500, 2_000, Timestamp::from_second(2).unwrap());
+        assert_eq!(
+            (moved.percent(), moved.events_per_second, moved.eta_seconds()),
+            (25, 250, Some(6))
+        );
         let rated = Record { events_per_second: 10_000, ..half };
         assert_eq!(rated.eta_seconds(), Some(2));
         assert_eq!(Record::default().percent(), 100);

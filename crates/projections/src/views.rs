@@ -3,19 +3,26 @@
 //! Whichever process leads, every process answers: a [`Views`] finds the generation that is live,
 //! reads everything of one answer in one transaction, and knows up to which position it speaks.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, RwLock};
 use std::time::Duration;
 
 use events::id::Tenant;
 use events::policy::PolicyHistory;
 use events::time::Clock;
+use jiff::Timestamp;
 use store::db::{Family, Place};
 use store::error::{OpenError, ReadError};
-use store::{Bell, Db, Log, Tx, generations, on_tx};
+use store::sql::SqlTime;
+use store::{Bell, Connections, Db, Log, Tx, generations, on_tx};
 
+use crate::dossier::Dossier;
+use crate::dossiers::load_dossiers;
+use crate::earlier::Moment;
+use crate::folds::{self, Folds};
 use crate::policies::{Book, table as policy_table};
-use crate::runner::{CHECKPOINT, VIEWS_STEPS};
+use crate::rows::Key;
+use crate::runner::CHECKPOINT;
 
 /// How often a waiting reader looks again without having heard the bell.
 pub const POLL_EVERY: Duration = Duration::from_millis(50);
@@ -31,9 +38,31 @@ pub struct Snapshot {
     pub policies: Arc<HashMap<Tenant, PolicyHistory>>,
     /// Which build answers.
     pub generation: i64,
+    /// Who folded it.
+    pub folds: Folds,
+    /// The newest effective date of the policies that have taken hold for the rows.
+    pub policies_until: Option<Timestamp>,
 }
 
 impl Snapshot {
+    /// What the rows are made of.
+    #[must_use]
+    pub fn moment(&self) -> Moment {
+        Moment { position: self.position, policies_until: self.policies_until }
+    }
+
+    /// What is remembered of some holders; who has nothing is left out. In a build of another version
+    /// this may be written in another form, which would be misread.
+    pub async fn dossiers(
+        &mut self,
+        keys: &BTreeSet<Key>,
+    ) -> Result<HashMap<Key, Dossier>, ReadError> {
+        if self.folds != Folds::Own {
+            return Err(ReadError::Building);
+        }
+        load_dossiers(&mut self.tx, keys).await
+    }
+
     /// A tenant's policies; the defaults where it has published none.
     #[must_use]
     pub fn policies_of(&self, tenant: &Tenant) -> PolicyHistory {
@@ -48,6 +77,8 @@ pub struct Live {
     pub generation: i64,
     /// Its tables.
     pub db: Db,
+    /// Who folded it.
+    pub folds: Folds,
 }
 
 /// Policies as far as a position, so that they are not read for every question.
@@ -59,15 +90,39 @@ struct Cached {
     policies: Arc<HashMap<Tenant, PolicyHistory>>,
 }
 
+/// How far the builds are that this process makes.
+#[derive(Debug, Default)]
+pub struct Building(Mutex<BTreeMap<i64, i64>>);
+
+impl Building {
+    /// A build has come to a position.
+    pub fn reach(&self, generation: i64, position: i64) {
+        self.0.lock().expect("no holder of this lock can panic").insert(generation, position);
+    }
+
+    /// A build is not worked on any more.
+    pub fn end(&self, generation: i64) {
+        self.0.lock().expect("no holder of this lock can panic").remove(&generation);
+    }
+
+    /// Generation and position of each.
+    #[must_use]
+    pub fn all(&self) -> Vec<(i64, i64)> {
+        let all = self.0.lock().expect("no holder of this lock can panic");
+        all.iter().map(|(generation, position)| (*generation, *position)).collect()
+    }
+}
+
 /// The handle for asking. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Views {
     place: Place,
     log: Log,
     clock: Arc<dyn Clock>,
-    reads_max: u32,
+    connections: Connections,
     live: Arc<RwLock<Live>>,
     cached: Arc<Mutex<Cached>>,
+    building: Arc<Building>,
     bell: Bell,
 }
 
@@ -77,24 +132,26 @@ impl Views {
         place: Place,
         log: Log,
         clock: Arc<dyn Clock>,
-        reads_max: u32,
+        connections: impl Into<Connections>,
     ) -> Result<Self, OpenError> {
+        let connections = connections.into();
         let generation = generations::live(log.db(), clock.now()).await.map_err(unreadable)?;
-        let live = open(&place, generation, reads_max).await?;
+        let live = open(&place, generation, connections).await?;
         Ok(Self {
             place,
             log,
             clock,
-            reads_max,
+            connections,
             live: Arc::new(RwLock::new(live)),
             cached: Arc::default(),
+            building: Arc::default(),
             bell: Bell::default(),
         })
     }
 
     /// Opens the tables of another generation, for a rebuild.
     pub async fn open_generation(&self, generation: i64) -> Result<Live, OpenError> {
-        open(&self.place, generation, self.reads_max).await
+        open(&self.place, generation, self.connections).await
     }
 
     /// Where everything lives.
@@ -121,6 +178,12 @@ impl Views {
         &self.bell
     }
 
+    /// The builds that are made in this process.
+    #[must_use]
+    pub fn building(&self) -> &Building {
+        &self.building
+    }
+
     /// The build that answers now.
     #[must_use]
     pub fn live(&self) -> Live {
@@ -134,18 +197,22 @@ impl Views {
         if generation == self.live().generation {
             return Ok(false);
         }
-        let live = open(&self.place, generation, self.reads_max).await?;
+        let live = open(&self.place, generation, self.connections).await?;
         *self.live.write().expect("no holder of this lock can panic") = live;
         Ok(true)
     }
 
     /// Begins an answer.
     pub async fn snapshot(&self) -> Result<Snapshot, ReadError> {
-        let Live { generation, db } = self.live();
+        let Live { generation, db, folds } = self.live();
+        if folds == Folds::Unreadable {
+            return Err(ReadError::Building);
+        }
         let mut tx = db.begin_read().await?;
-        let (position, newest, count) = standing(&mut tx).await?;
+        let (position, newest, count, until) = standing(&mut tx).await?;
         let policies = self.policies(&mut tx, generation, newest, count).await?;
-        Ok(Snapshot { tx, position, policies, generation })
+        let policies_until = until.map(|it| it.0);
+        Ok(Snapshot { tx, position, policies, generation, folds, policies_until })
     }
 
     async fn policies(
@@ -193,14 +260,13 @@ impl Views {
     }
 }
 
-async fn open(place: &Place, generation: i64, reads_max: u32) -> Result<Live, OpenError> {
-    let family = Family::Views(generation);
-    let db = place.open(family, reads_max).await?;
-    db.migrate(family, VIEWS_STEPS).await?;
-    Ok(Live { generation, db })
+async fn open(place: &Place, generation: i64, connections: Connections) -> Result<Live, OpenError> {
+    let db = place.open(Family::Views(generation), connections).await?;
+    let folds = folds::prepare(&db, generation).await?;
+    Ok(Live { generation, db, folds })
 }
 
-fn unreadable(error: ReadError) -> OpenError {
+pub(crate) fn unreadable(error: ReadError) -> OpenError {
     match error {
         ReadError::Unavailable(error) => OpenError::Check(error),
         other => {
@@ -212,9 +278,10 @@ fn unreadable(error: ReadError) -> OpenError {
 const STANDING: &str = "
     SELECT CAST(coalesce((SELECT position FROM checkpoints WHERE name = $1), 0) AS BIGINT),
            CAST(coalesce(max(position), 0) AS BIGINT),
-           count(*)
+           count(*),
+           max(CASE WHEN active THEN effective_from END)
       FROM policies";
 
-async fn standing(tx: &mut Tx) -> Result<(i64, i64, i64), sqlx::Error> {
+async fn standing(tx: &mut Tx) -> Result<(i64, i64, i64, Option<SqlTime>), sqlx::Error> {
     Ok(on_tx!(tx, conn => sqlx::query_as(STANDING).bind(CHECKPOINT).fetch_one(conn).await?))
 }

@@ -3,7 +3,7 @@
 //! A void that is itself voided does nothing, so chains are followed. Rows are only added; a chain
 //! that is longer than anybody writes is cut, and its last void stands.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use events::envelope::Recorded;
 use events::id::{EventRef, Tenant};
@@ -52,11 +52,12 @@ const VOIDS_HEAD: &str = "SELECT event_id, source, by_event_id, by_source FROM v
 /// Chains of voids that are followed: a correction of a correction of a correction.
 pub(crate) const VOID_DEPTH_MAX: usize = 8;
 
-/// What is voided among some references, and by what. A void that is itself voided does nothing.
+/// What is voided among some references up to a position, and by what. A void that is itself voided does nothing.
 pub(crate) async fn effective_voids(
     tx: &mut Tx,
     tenant: &Tenant,
     references: Vec<EventRef>,
+    until: i64,
 ) -> Result<HashMap<EventRef, EventRef>, ReadError> {
     let mut known: HashMap<EventRef, Vec<EventRef>> = HashMap::new();
     let mut ask = references.clone();
@@ -70,7 +71,7 @@ pub(crate) async fn effective_voids(
                         .push_bind(it.source.as_str())
                         .push_bind(tenant.as_str());
                 });
-                query.push(") ORDER BY position");
+                query.push(") AND position <= ").push_bind(until).push(" ORDER BY position");
                 query.build_query_as().fetch_all(conn).await?
             });
             for (id, source, by_id, by_source) in rows {
@@ -89,6 +90,19 @@ pub(crate) async fn effective_voids(
     }
     let voided_by = |it: &EventRef| standing(it, &known, VOID_DEPTH_MAX);
     Ok(references.into_iter().filter_map(|it| voided_by(&it).map(|by| (it, by))).collect())
+}
+
+/// What is taken back among some facts, by each other. What voids must itself not be voided.
+#[must_use]
+pub fn voided_among(facts: &[Recorded]) -> HashSet<EventRef> {
+    let mut known: HashMap<EventRef, Vec<EventRef>> = HashMap::new();
+    for it in facts {
+        if let Some(target) = &it.attributes.voids {
+            known.entry(target.clone()).or_default().push(it.reference());
+        }
+    }
+    let is_voided = |it: &&EventRef| standing(it, &known, VOID_DEPTH_MAX).is_some();
+    known.keys().filter(is_voided).cloned().collect()
 }
 
 /// The first void of an event that stands.

@@ -1,5 +1,5 @@
-//! What one segment of the log changes, in memory: dossiers folded one fact at a time, or from nothing
-//! where a fact came out of order. Pure: nothing here asks the database.
+//! What one segment of the log changes for some customers, in memory: dossiers folded one fact at a
+//! time, or from nothing where a fact came out of order.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -9,11 +9,15 @@ use events::fact::Fact;
 use events::id::EventRef;
 use events::policy::Policies;
 use jiff::Timestamp;
+use store::Tx;
+use store::error::ReadError;
 
 use crate::ahead::staged;
-use crate::dossier::Dossier;
+use crate::dossier::{Dossier, put_in_order};
+use crate::dossiers::load_dossiers;
 use crate::entry::Entry;
-use crate::rows::{Key, Shown};
+use crate::policies::Book;
+use crate::rows::{self, Key, Shown};
 use crate::timeline;
 
 /// What one segment changes, in memory.
@@ -32,7 +36,23 @@ pub(crate) struct Work {
 }
 
 impl Work {
-    /// Folds one fact of one holder, if it comes in order; otherwise marks the holder.
+    /// Some holders as they stand: their dossiers, and what the tables show of them, which were made
+    /// with these policies.
+    pub(crate) async fn loaded(
+        tx: &mut Tx,
+        keys: &BTreeSet<Key>,
+        book: &Book,
+    ) -> Result<Self, ReadError> {
+        let dossiers = load_dossiers(tx, keys).await?;
+        let shown = dossiers
+            .iter()
+            .map(|(key, it)| (key.clone(), rows::shown(key, it, &book.rules(&key.0))))
+            .collect();
+        let known = dossiers.keys().cloned().collect();
+        Ok(Self { dossiers, shown, known, ..Self::default() })
+    }
+
+    /// Folds one fact of one holder, if it comes in order; otherwise marks the holder, and says `false`.
     pub(crate) fn fold(
         &mut self,
         key: &Key,
@@ -40,12 +60,12 @@ impl Work {
         fact: &Fact,
         voided_by: Option<&EventRef>,
         policies: &Policies,
-    ) {
+    ) -> bool {
         let dossier = self.dossiers.entry(key.clone()).or_default();
         let ordered = key.1.as_customer().is_none() || dossier.is_in_order(event);
         if !ordered {
             self.dirty.insert(key.clone());
-            return;
+            return false;
         }
         let entry = Entry { event, fact, day: policies.calendar.local_date(event.occurred_at) };
         // What only concerns a customer, and is not about them, is in no timeline.
@@ -61,8 +81,26 @@ impl Work {
             self.timeline.entry(key.clone()).or_default().push(row);
         }
         if voided_by.is_none() {
-            dossier.apply(&entry);
+            dossier.apply(&entry, policies);
         }
+        self.touched.insert(key.clone());
+        true
+    }
+
+    /// Folds what has no customer from nothing, given its facts in the order of the log.
+    pub(crate) fn start_stream_over(
+        &mut self,
+        key: &Key,
+        facts: &[(Recorded, Fact)],
+        voided: &HashMap<EventRef, EventRef>,
+        policies: &Policies,
+    ) {
+        let mut dossier = Dossier::default();
+        for (event, fact) in facts.iter().filter(|it| !voided.contains_key(&it.0.reference())) {
+            let day = policies.calendar.local_date(event.occurred_at);
+            dossier.apply(&Entry { event, fact, day }, policies);
+        }
+        self.dossiers.insert(key.clone(), dossier);
         self.touched.insert(key.clone());
     }
 
@@ -75,26 +113,12 @@ impl Work {
         policies: &Policies,
         recorded_until: Timestamp,
     ) -> Option<Timestamp> {
-        facts.sort_by_key(|(it, _)| (it.occurred_at, it.position));
+        put_in_order(&mut facts);
         let calendar: &Calendar = &policies.calendar;
         let mut dossier = Dossier::default();
         let mut rows = Vec::with_capacity(facts.len());
-        // Out of order: something that happened later was recorded before.
-        let mut least = i64::MAX;
-        let mut overtaken: Vec<bool> = facts
-            .iter()
-            .rev()
-            .map(|(it, _)| {
-                let overtaken = least < it.position;
-                // What was taken back overtakes nothing, as when it is folded one by one.
-                if it.customer.is_some() && !voided.contains_key(&it.reference()) {
-                    least = least.min(it.position);
-                }
-                overtaken
-            })
-            .collect();
-        overtaken.reverse();
-        for ((event, fact), out_of_order) in facts.iter().zip(overtaken) {
+        let mut standing = Vec::with_capacity(facts.len());
+        for ((event, fact), out_of_order) in facts.iter().zip(overtaken(&facts, voided)) {
             let voided_by = voided.get(&event.reference());
             let entry = Entry { event, fact, day: calendar.local_date(event.occurred_at) };
             if event.customer.is_some() {
@@ -108,15 +132,37 @@ impl Work {
                 ));
             }
             if voided_by.is_none() {
-                dossier.apply(&entry);
+                dossier.apply_fact(&entry, policies);
+                standing.push(entry);
             }
         }
+        dossier.apply_alerts(&standing);
         // The rows of this segment, if any were made before the holder was marked, are in here too.
         self.timeline.insert(key.clone(), rows);
-        let dossier = staged(&facts, dossier, voided, calendar, recorded_until);
+        let dossier = staged(&standing, dossier, policies, recorded_until);
         let next = dossier.ahead.first().map(|it| it.from);
         self.dossiers.insert(key.clone(), dossier);
         self.touched.insert(key.clone());
         next
     }
+}
+
+/// Which facts are out of order: something that happened later was recorded before. What was taken
+/// back overtakes nothing, as when it is folded one by one.
+fn overtaken(facts: &[(&Recorded, &Fact)], voided: &HashMap<EventRef, EventRef>) -> Vec<bool> {
+    let mut overtaken = vec![false; facts.len()];
+    let mut least = i64::MAX;
+    let mut end = facts.len();
+    for same in facts.chunk_by(|(a, _), (b, _)| a.occurred_at == b.occurred_at).rev() {
+        let begin = end - same.len();
+        for ((it, _), overtaken) in same.iter().zip(overtaken.iter_mut().skip(begin)) {
+            *overtaken = least < it.position;
+        }
+        let counts = |it: &&(&Recorded, &Fact)| {
+            it.0.customer.is_some() && !voided.contains_key(&it.0.reference())
+        };
+        least = same.iter().filter(counts).map(|(it, _)| it.position).fold(least, i64::min);
+        end = begin;
+    }
+    overtaken
 }

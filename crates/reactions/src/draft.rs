@@ -109,7 +109,7 @@ impl Draft {
             route: None,
             key,
             refuse_unknown_fields: true,
-            external_venues: &[],
+            venues: &[],
         };
         cloudevents::binary(attributes, self.data.to_string().as_bytes(), &sender)
     }

@@ -12,6 +12,8 @@ pub mod draft;
 pub mod loyalty;
 pub mod promise;
 pub mod reactor;
+mod tally;
+pub mod worklist;
 
 pub use draft::Draft;
 pub use reactor::{Keys, Reactor};

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    alert, config, customer, demo, doctor, event, health, key, loyalty, migrate, neglect, policy,
-    projection, promise, quarantine, request, schema, serve, servers, setup, tenant, verify,
+    alert, backup, complaint, config, contact, customer, demo, doctor, event, health, key, loyalty,
+    migrate, nats, neglect, policy, projection, promise, quarantine, recover, request, restore,
+    schema, serve, servers, setup, tenant, verify, worklist,
 };
 
 /// Records what happens between a business and its customers, and says what is owed to whom.
@@ -51,20 +52,20 @@ pub struct Globals {
         long,
         global = true,
         value_name = "URL",
-        help = "The server to ask [default: http://127.0.0.1:7272]"
+        help = "The server to ask [default: SAPA_SERVER, else the address configured here]"
     )]
     pub server: Option<String>,
     /// The API key
     #[arg(
         long,
         global = true,
-        help = "The API key; otherwise SAPA_KEY, SAPA_KEY_FILE, or admin.key of a local server"
+        help = "The API key [default: SAPA_KEY, SAPA_KEY_FILE, else admin.key of that server]"
     )]
     pub key: Option<String>,
     /// The NATS server
     #[arg(long, global = true, value_name = "URL")]
     pub nats: Option<String>,
-    /// The tenant
+    /// The tenant that the key has to belong to; with `key`, whose keys
     #[arg(long, global = true)]
     pub tenant: Option<String>,
     /// Who acts: staff/ID, ai/ID or system/ID
@@ -144,6 +145,12 @@ pub enum Command {
     Servers(servers::Servers),
     /// The log folded again, compared with its read models
     Verify(verify::Verify),
+    /// After a log that has lost its end: read models anew, and what is published again
+    Recover(recover::Recover),
+    /// Log and read models in one file, while a server writes
+    Backup(backup::Backup),
+    /// Put a backup in the place of the log
+    Restore(restore::Restore),
     /// Publish, read and import events
     #[command(subcommand)]
     Event(event::Event),
@@ -156,6 +163,16 @@ pub enum Command {
     /// Who has been silent, and what is owed
     #[command(subcommand)]
     Neglect(neglect::Neglect),
+    /// Whose turn it is
+    #[command(subcommand)]
+    Worklist(worklist::Worklist),
+    /// Record a dealing with a customer
+    Contact(contact::Contact),
+    /// Plan when to speak to a customer
+    Plan(contact::Plan),
+    /// What went wrong and what is done about it
+    #[command(subcommand)]
+    Complaint(complaint::Complaint),
     /// What was promised until when
     #[command(subcommand)]
     Promise(promise::Promise),
@@ -180,6 +197,9 @@ pub enum Command {
     /// Businesses on this server
     #[command(subcommand)]
     Tenant(tenant::Tenant),
+    /// Accounts and credentials for a NATS server of your own
+    #[command(subcommand)]
+    Nats(nats::Nats),
     /// One request over NATS, without the nats tool
     Request(request::Request),
     /// The configuration and where it comes from

@@ -8,6 +8,7 @@ use reqwest::Response;
 use serde_json::Value;
 
 use crate::exit::{Exit, Failure};
+use crate::say;
 
 pub use reqwest::Method;
 
@@ -144,8 +145,11 @@ impl Client {
         if !server.starts_with("http://") && !server.starts_with("https://") {
             return Err(Failure::new(
                 Exit::Usage,
-                "--server is no address",
-                "Write one such as http://127.0.0.1:7272.",
+                say!("`{server}` is not the address of a server", "`{server}` bukan alamat server"),
+                say!(
+                    "Write one such as http://127.0.0.1:7272.",
+                    "Tulis misalnya http://127.0.0.1:7272."
+                ),
             ));
         }
         Ok(Self { http, server, headers })
@@ -182,22 +186,34 @@ impl Client {
     }
 
     fn gone(&self, error: &reqwest::Error) -> Failure {
-        let why = if error.is_connect() { "nothing answers there" } else { "the connection broke" };
-        Failure::new(
-            Exit::Unavailable,
-            format!("cannot reach {}: {why}", self.server),
-            "Start one with `sapa demo` or `sapa serve`, or name it with --server.",
-        )
+        let server = &self.server;
+        let what = if error.is_connect() {
+            say!("no server answers at {server}", "tidak ada server yang menjawab di {server}")
+        } else {
+            say!("the connection to {server} broke", "koneksi ke {server} terputus")
+        };
+        let remedy = say!(
+            "Start one with `sapa demo` or `sapa serve`, or name it with --server or SAPA_SERVER.",
+            "Jalankan dengan `sapa demo` atau `sapa serve`, atau sebutkan dengan --server atau SAPA_SERVER."
+        );
+        Failure::new(Exit::Unavailable, what, remedy)
     }
 
     fn slow(&self, call: &Call) -> Failure {
         let remedy = if call.method == Method::GET {
-            "Try again; look at `sapa health`."
+            say!("Try again; look at `sapa health`.", "Coba lagi; lihat `sapa health`.")
         } else {
-            "It may have been recorded: ask with `sapa event receipt`, or send the same id again."
+            say!(
+                "It may have been recorded: ask with `sapa event receipt`, or send the same id again.",
+                "Mungkin sudah tercatat: tanyakan dengan `sapa event receipt`, atau kirim lagi id yang sama."
+            )
         };
-        let seconds = ANSWER_PATIENCE.as_secs();
-        Failure::new(Exit::Later, format!("{} did not answer in {seconds} s", self.server), remedy)
+        let (server, seconds) = (&self.server, ANSWER_PATIENCE.as_secs());
+        let what = say!(
+            "{server} did not answer within {seconds} seconds",
+            "{server} tidak menjawab dalam {seconds} detik"
+        );
+        Failure::new(Exit::Later, what, remedy)
     }
 }
 

@@ -15,15 +15,18 @@ mod tests;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use api::http::proxy::Network;
 use events::id::{Slug, Tenant};
 use events::problem::Language;
 use jiff::tz::TimeZone;
+use store::Connections;
 use store::db::Place;
 
 pub use layers::{Origin, Resolved, Surroundings};
-pub use table::{KEYS, Key};
+pub use table::{FOREIGN, KEYS, Key};
 pub use value::{Setting, Sort, duration};
 
+use crate::say;
 use layers::Values;
 
 /// A fault in the configuration, with its place, its rule and its remedy.
@@ -40,9 +43,13 @@ pub struct ConfigError {
 
 impl From<ConfigError> for crate::exit::Failure {
     fn from(error: ConfigError) -> Self {
+        let remedy = capital(&error.remedy);
         Self::config(
             format!("{}: {}", error.place, error.fault),
-            format!("{}. `sapa config schema` lists every key.", capital(&error.remedy)),
+            say!(
+                "{remedy}. `sapa config schema` lists every key.",
+                "{remedy}. `sapa config schema` memuat semua kunci."
+            ),
         )
     }
 }
@@ -128,6 +135,18 @@ pub struct Database {
     pub statement_timeout: Duration,
 }
 
+impl Database {
+    /// As a process that answers uses it.
+    #[must_use]
+    pub const fn connections(&self) -> Connections {
+        Connections {
+            reads_max: self.pool_max,
+            acquire_timeout: self.acquire_timeout,
+            statement_timeout: self.statement_timeout,
+        }
+    }
+}
+
 /// Which broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NatsMode {
@@ -209,8 +228,8 @@ pub struct Http {
     pub allowed_hosts: Vec<String>,
     /// A proxy in front ends TLS.
     pub behind_proxy: bool,
-    /// Proxies whose word about the caller counts.
-    pub trusted_proxies: Vec<String>,
+    /// Who may connect where a proxy ends TLS; none: anybody.
+    pub trusted_proxies: Vec<Network>,
     /// Connections at once.
     pub max_connections: usize,
     /// How long a request may take.
@@ -262,13 +281,16 @@ impl Config {
         TimeZone::get(&zone).map_err(|_| {
             values.wrong(
                 "time_zone",
-                "is no zone of the tz database",
-                "write one such as Asia/Jakarta",
+                say!("is not a zone of the tz database", "bukan zona dari basis data tz"),
+                say!("write one such as Asia/Jakarta", "tulis misalnya Asia/Jakarta"),
             )
         })?;
         let lang = values.text("lang").unwrap_or_default();
         Ok(Self {
-            tenant: values.parsed("tenant", "write 1 to 32 of a-z 0-9 _ -")?,
+            tenant: values.parsed(
+                "tenant",
+                say!("write 1 to 32 of a-z 0-9 _ -", "tulis 1 sampai 32 dari a-z 0-9 _ -"),
+            )?,
             lang: Language::first_of(&lang).unwrap_or_default(),
             time_zone: zone,
             database: database(&values, &data_dir)?,
@@ -305,9 +327,10 @@ impl Config {
         self.roles.iter().any(|it| it == "all" || it == role)
     }
 
-    /// Keys that are set and that this release does not act on.
-    pub fn not_in_this_release(&self) -> impl Iterator<Item = (&'static Key, &Resolved)> {
-        self.values().filter(|(key, it)| key.later && it.origin != Origin::Default)
+    /// Keys that are set and belong to a part that is not built, with what to use instead.
+    pub fn not_built(&self) -> impl Iterator<Item = (&'static Key, &Resolved, &'static str)> {
+        let set = self.values().filter(|(_, it)| it.origin != Origin::Default);
+        set.filter_map(|(key, it)| Some((key, it, key.later?)))
     }
 }
 
@@ -315,14 +338,19 @@ fn database(values: &Values, data_dir: &std::path::Path) -> Result<Database, Con
     let place = match values.text("database.url") {
         None => Place::Folder(data_dir.to_owned()),
         Some(url) => Place::parse(&url).ok_or_else(|| {
-            let remedy = "write sqlite:<folder>/log.db or postgres://user@host/database";
-            values.wrong("database.url", "is no address of a database", remedy)
+            let remedy = say!(
+                "write sqlite:<folder>/log.db or postgres://user@host/database",
+                "tulis sqlite:<folder>/log.db atau postgres://pengguna@host/basisdata"
+            );
+            let fault = say!("is not the address of a database", "bukan alamat basis data");
+            values.wrong("database.url", fault, remedy)
         })?,
     };
     let is_other_file = |url: String| url.starts_with("sqlite:") && !url.ends_with("/log.db");
     if values.text("database.url").is_some_and(is_other_file) {
-        let remedy = "end the path with /log.db";
-        return Err(values.wrong("database.url", "names another file than log.db", remedy));
+        let remedy = say!("end the path with /log.db", "akhiri jalurnya dengan /log.db");
+        let fault = say!("names another file than log.db", "menyebut berkas lain, bukan log.db");
+        return Err(values.wrong("database.url", fault, remedy));
     }
     Ok(Database {
         place,
@@ -338,8 +366,15 @@ fn nats(values: &Values) -> Result<Nats, ConfigError> {
         (Some("off"), _) => NatsMode::Off,
         (Some("managed"), _) | (Some("auto"), None) => NatsMode::Managed,
         (Some("external"), None) => {
-            let remedy = "set nats.url (or NATS_URL) to the server";
-            return Err(values.wrong("nats.mode", "is external and there is no nats.url", remedy));
+            let remedy = say!(
+                "set nats.url (or NATS_URL) to the server",
+                "isi nats.url (atau NATS_URL) dengan alamat servernya"
+            );
+            let fault = say!(
+                "is external and there is no nats.url",
+                "bernilai external dan nats.url kosong"
+            );
+            return Err(values.wrong("nats.mode", fault, remedy));
         }
         _ => NatsMode::External,
     };
@@ -377,12 +412,19 @@ fn nats(values: &Values) -> Result<Nats, ConfigError> {
 }
 
 fn http(values: &Values) -> Result<Http, ConfigError> {
-    let remedy = "write an address and a port, such as 127.0.0.1:7272";
+    let remedy = say!(
+        "write an address and a port, such as 127.0.0.1:7272",
+        "tulis alamat dan port, misalnya 127.0.0.1:7272"
+    );
     let addr: std::net::SocketAddr = values.parsed("http.addr", remedy)?;
     let public_url = values.text("http.public_url");
     let mut allowed_hosts = values.list("http.allowed_hosts");
     if allowed_hosts.is_empty() {
         allowed_hosts = vec![addr.ip().to_string(), "localhost".to_owned()];
+        if addr.ip().is_unspecified() {
+            // It is asked on this machine too, by `sapa health` for instance.
+            allowed_hosts.extend(["127.0.0.1", "[::1]"].map(str::to_owned));
+        }
         allowed_hosts.extend(public_url.as_deref().and_then(host_of).map(str::to_owned));
     }
     Ok(Http {
@@ -390,11 +432,22 @@ fn http(values: &Values) -> Result<Http, ConfigError> {
         public_url,
         allowed_hosts,
         behind_proxy: values.flag("http.behind_proxy"),
-        trusted_proxies: values.list("http.trusted_proxies"),
+        trusted_proxies: proxies(values)?,
         max_connections: values.size("http.max_connections"),
         request_timeout: values.duration("http.request_timeout"),
         rate_per_key: u32::try_from(values.count("http.rate_per_key")).unwrap_or(u32::MAX),
     })
+}
+
+/// The proxies by address or network.
+fn proxies(values: &Values) -> Result<Vec<Network>, ConfigError> {
+    let read = |it: String| {
+        it.parse().map_err(|()| {
+            let remedy = "write addresses or networks, such as 10.0.0.5 or 10.0.0.0/24";
+            values.wrong("http.trusted_proxies", format!("`{it}` is no address"), remedy)
+        })
+    };
+    values.list("http.trusted_proxies").into_iter().map(read).collect()
 }
 
 fn auth_mode(values: &Values) -> Result<AuthMode, ConfigError> {
@@ -403,8 +456,13 @@ fn auth_mode(values: &Values) -> Result<AuthMode, ConfigError> {
             let addr: Option<std::net::SocketAddr> =
                 values.text("http.addr").and_then(|it| it.parse().ok());
             if addr.is_some_and(|it| !it.ip().is_loopback()) {
-                let remedy = "set auth.mode = \"keys\", or listen on 127.0.0.1";
-                return Err(values.wrong("auth.mode", "is local on an open address", remedy));
+                let remedy = say!(
+                    "set auth.mode = \"keys\", or listen on 127.0.0.1",
+                    "isi auth.mode = \"keys\", atau dengarkan di 127.0.0.1"
+                );
+                let fault =
+                    say!("is local on an open address", "bernilai local pada alamat terbuka");
+                return Err(values.wrong("auth.mode", fault, remedy));
             }
             Ok(AuthMode::Local)
         }

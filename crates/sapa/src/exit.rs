@@ -5,6 +5,8 @@
 use std::fmt;
 use std::process::ExitCode;
 
+use crate::say;
+
 /// The exit codes, by meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -91,7 +93,7 @@ impl Failure {
         Self { exit, what: what.into(), remedy: remedy.into() }
     }
 
-    /// A failure that was told to the person already.
+    /// A failure that the person has read already.
     #[must_use]
     pub const fn told(exit: Exit) -> Self {
         Self { exit, what: String::new(), remedy: String::new() }
@@ -107,7 +109,10 @@ impl Failure {
         Self::new(
             Exit::Failed,
             error.to_string(),
-            "Run it again with -v, and look at `sapa doctor`.",
+            say!(
+                "Run it again with -v, and look at `sapa doctor`.",
+                "Jalankan lagi dengan -v, dan lihat `sapa doctor`."
+            ),
         )
     }
 
@@ -119,11 +124,30 @@ impl Failure {
     /// A file that cannot be read or written.
     #[must_use]
     pub fn file(what: &str, path: &std::path::Path, error: &std::io::Error) -> Self {
+        let path = path.display();
+        let reason = reason(error);
         Self::new(
             Exit::Invalid,
-            format!("cannot {what} {}: {error}", path.display()),
-            "Check that the path is right and that this user may use it.",
+            say!("cannot {what} {path}: {reason}", "{path} tidak dapat dipakai: {reason}"),
+            say!(
+                "Check that the path is right and that this user may use it.",
+                "Periksa apakah jalurnya benar dan pengguna ini boleh memakainya."
+            ),
         )
+    }
+}
+
+/// Why a file cannot be used, in the language of the person where it is one of the usual reasons.
+fn reason(error: &std::io::Error) -> String {
+    use std::io::ErrorKind;
+    match error.kind() {
+        ErrorKind::NotFound => say!("it is not there", "tidak ada"),
+        ErrorKind::PermissionDenied => {
+            say!("this user may not use it", "pengguna ini tidak boleh memakainya")
+        }
+        ErrorKind::AlreadyExists => say!("it is there already", "sudah ada"),
+        ErrorKind::IsADirectory => say!("it is a folder", "itu sebuah folder"),
+        _ => error.to_string(),
     }
 }
 
@@ -147,21 +171,47 @@ impl From<store::OpenError> for Failure {
     fn from(error: store::OpenError) -> Self {
         let exit = match error {
             store::OpenError::Unreachable { .. } | store::OpenError::Check(_) => Exit::Unavailable,
-            store::OpenError::Unsafe { .. } | store::OpenError::Migrate(_) => Exit::Config,
+            store::OpenError::Unsafe { .. }
+            | store::OpenError::Newer { .. }
+            | store::OpenError::Migrate(_) => Exit::Config,
         };
         Self::new(exit, error.to_string(), "")
+    }
+}
+
+impl From<store::copy::CopyError> for Failure {
+    fn from(error: store::copy::CopyError) -> Self {
+        let remedy = match error {
+            store::copy::CopyError::Unreadable { .. } => {
+                "Check that the file is there, that this user may read it, and that the disk has room."
+            }
+            store::copy::CopyError::Damaged { .. } => {
+                "Keep the file as it is, and restore the last backup: `sapa restore FILE`."
+            }
+        };
+        Self::new(Exit::Failed, error.to_string(), remedy)
     }
 }
 
 impl From<store::ReadError> for Failure {
     fn from(error: store::ReadError) -> Self {
         match error {
+            store::ReadError::Building => {
+                Self::new(Exit::Later, error.to_string(), "Look at `sapa health`, and try again.")
+            }
             store::ReadError::Unavailable(_) => Self::new(
                 Exit::Unavailable,
-                format!("the database does not answer: {error:?}"),
-                "Check database.url and that the server runs; then `sapa doctor`.",
+                say!("the database does not answer", "basis data tidak menjawab"),
+                say!(
+                    "Check database.url and that the server runs; then `sapa doctor`.",
+                    "Periksa database.url dan apakah servernya berjalan; lalu `sapa doctor`."
+                ),
             ),
-            other => Self::new(Exit::Failed, other.to_string(), "Restore the log from a backup."),
+            other => Self::new(
+                Exit::Failed,
+                other.to_string(),
+                say!("Restore the log from a backup.", "Pulihkan catatan dari cadangan."),
+            ),
         }
     }
 }

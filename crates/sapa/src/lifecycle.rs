@@ -27,6 +27,8 @@ pub enum Task {
     Rebuild,
     /// Answers from the build that another instance swapped in.
     Follow,
+    /// Throws away what is kept long enough.
+    Housekeeping,
     /// Looks at due times and decides.
     Reactions,
     /// Publishes what was recorded.

@@ -11,6 +11,7 @@ fn main() -> ExitCode {
     if args.next().is_some_and(|first| first == sapa::servers::guard::ARGUMENT) {
         return sapa::servers::guard::run(args);
     }
+    sapa::say::choose(sapa::say::early(std::env::args().skip(1), |name| std::env::var(name).ok()));
     let cli = Cli::parse();
     let ended = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -26,7 +27,7 @@ fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(failure) => {
             if failure.exit != Exit::Done && !failure.what.is_empty() {
-                eprintln!("error: {failure}");
+                eprintln!("{}: {failure}", sapa::output::error_word());
             }
             failure.exit.into()
         }

@@ -1,7 +1,9 @@
 //! What is printed: data on standard output in the wanted format, talk on standard error.
 //! `json` prints exactly what the API answered. A closed pipe ends the command quietly.
 
+mod card;
 mod table;
+pub(crate) mod words;
 
 use std::io::{IsTerminal, Write};
 
@@ -12,6 +14,7 @@ use serde_json::Value;
 use crate::cli::Format;
 use crate::client::Answer;
 use crate::exit::{Exit, Failure};
+use crate::say;
 
 pub use table::member;
 
@@ -28,6 +31,8 @@ pub struct Output {
     pub color: bool,
     /// No talk on standard error.
     pub quiet: bool,
+    /// The server that is asked, named beside what it refuses.
+    pub server: String,
 }
 
 impl Output {
@@ -50,7 +55,7 @@ impl Output {
             return Ok(exit);
         }
         if answer.body.is_empty() {
-            self.note("done");
+            self.note(&say!("done", "selesai"));
             return Ok(exit);
         }
         match self.format {
@@ -74,22 +79,26 @@ impl Output {
             (Format::Table, Some(items)) => {
                 self.text(&table::of_items(self, items, columns))?;
                 if let Some(cursor) = value.get("next_cursor").and_then(Value::as_str) {
-                    self.note(&format!("more: --cursor {cursor}"));
+                    self.note(&say!("more: --cursor {cursor}", "lanjut: --cursor {cursor}"));
                 }
                 Ok(())
             }
-            (Format::Table, None) => self.text(&table::of_object(self, value)),
+            (Format::Table, None) => self.text(&table::of_object(self, value, columns)),
         }
     }
 
+    /// Prints an answer that is a customer's card: ten lines for a person.
+    pub fn card(&self, answer: &Answer) -> Result<Exit, Failure> {
+        if self.format != Format::Table || answer.exit() != Exit::Done {
+            return self.answer(answer, &[]);
+        }
+        self.text(&card::lines(self, &answer.json()))?;
+        Ok(Exit::Done)
+    }
+
     fn csv(&self, items: &[Value], columns: &[&str]) -> Result<(), Failure> {
-        let columns = table::columns_of(items, columns);
         let mut writer = csv::Writer::from_writer(Vec::new());
-        let rows = items.iter().map(|item| {
-            let cell = |name: &String| member(item, name).map(table::raw).unwrap_or_default();
-            columns.iter().map(cell).collect::<Vec<String>>()
-        });
-        for row in std::iter::once(columns.clone()).chain(rows) {
+        for row in table::csv(self, items, columns) {
             writer.write_record(&row).map_err(Failure::internal)?;
         }
         let bytes = writer.into_inner().map_err(Failure::internal)?;
@@ -101,14 +110,23 @@ impl Output {
         if self.format == Format::Json {
             return self.bytes(&answer.body);
         }
-        let problem = answer.json();
+        let (problem, server) = (answer.json(), &self.server);
         let text = |name: &str| problem.get(name).and_then(Value::as_str).unwrap_or_default();
+        let error = error_word();
         if text("code").is_empty() {
-            eprintln!("error: the server answered with status {}", answer.status);
-            eprintln!("  Check that --server names a Sapa server.");
+            let status = answer.status;
+            let what = say!(
+                "{server} answered with status {status} and says no more",
+                "{server} menjawab dengan status {status} tanpa keterangan"
+            );
+            let remedy = say!(
+                "Check that this is a Sapa server and that nothing stands in front of it.",
+                "Periksa bahwa ini server Sapa dan tidak ada apa pun di depannya."
+            );
+            eprintln!("{error}: {what}\n  {remedy}");
             return Ok(());
         }
-        eprintln!("error: {} ({})", text("title"), text("code"));
+        eprintln!("{error}: {} ({})", text("title"), text("code"));
         for line in [text("detail"), text("hint")] {
             if !line.is_empty() && line != text("title") {
                 eprintln!("  {line}");
@@ -121,7 +139,14 @@ impl Output {
         if let Some(next) = next_step(text("code")) {
             eprintln!("  {next}");
         }
+        eprintln!("  {}", say!("Asked: {server}", "Yang ditanya: {server}"));
         Ok(())
+    }
+
+    /// A value in one line for people.
+    #[must_use]
+    pub fn line(&self, value: &Value) -> String {
+        table::shown(self, "", value)
     }
 
     /// A line of talk on standard error.
@@ -150,16 +175,46 @@ impl Output {
     }
 }
 
-/// The command to try after a problem, where there is one.
-fn next_step(code: &str) -> Option<&'static str> {
-    match code {
-        "token_invalid" => Some("Give a key with --key, SAPA_KEY or SAPA_KEY_FILE."),
-        "scope_missing" => Some("Ask for a key with that scope: `sapa key create NAME --scope …`."),
-        "customer_unknown" => Some("Look at `sapa customer list`."),
-        "unknown_type" => Some("Look at `sapa schema list`."),
-        "schema_invalid" => Some("Look at `sapa schema show TYPE`."),
-        "route_unknown" => Some("This server is of another version, or has no such command yet."),
-        "unavailable" => Some("Look at `sapa health`."),
-        _ => None,
-    }
+/// What stands in front of an error.
+#[must_use]
+pub fn error_word() -> String {
+    say!("error", "kesalahan")
+}
+
+/// The command to try after a problem, where its hint names none.
+fn next_step(code: &str) -> Option<String> {
+    Some(match code {
+        "token_invalid" => say!(
+            "Give a key of this server with --key, SAPA_KEY or SAPA_KEY_FILE.",
+            "Berikan kunci server ini dengan --key, SAPA_KEY, atau SAPA_KEY_FILE."
+        ),
+        "scope_missing" => say!(
+            "Ask for a key with that scope: `sapa key create NAME --scope …`.",
+            "Minta kunci dengan cakupan itu: `sapa key create NAMA --scope …`."
+        ),
+        "customer_unknown" => {
+            say!(
+                "`sapa customer list` shows who is known.",
+                "`sapa customer list` menunjukkan siapa yang dikenal."
+            )
+        }
+        "unknown_type" => {
+            say!(
+                "`sapa schema list` shows every kind.",
+                "`sapa schema list` menunjukkan semua jenis."
+            )
+        }
+        "schema_invalid" => say!(
+            "`sapa schema show TYPE` shows the schema.",
+            "`sapa schema show JENIS` menunjukkan skemanya."
+        ),
+        "route_unknown" => say!(
+            "The server is of another version, or has no such command yet.",
+            "Servernya berversi lain, atau belum memiliki perintah ini."
+        ),
+        "unavailable" => {
+            say!("`sapa health` shows what is missing.", "`sapa health` menunjukkan yang kurang.")
+        }
+        _ => return None,
+    })
 }

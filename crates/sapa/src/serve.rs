@@ -5,6 +5,7 @@
 pub mod checks;
 pub mod compose;
 pub mod first;
+pub mod housekeeping;
 pub mod leader;
 pub mod lock;
 pub mod nats;

@@ -108,6 +108,18 @@ pub async fn load(db: &Db, name: &str) -> Result<Checkpoint, ReadError> {
     Ok(Checkpoint { position, event, epoch, detail })
 }
 
+const DETAIL: &str = "
+    SELECT detail
+      FROM checkpoints
+     WHERE name = $1";
+
+/// What a reader remembers besides its place, as a transaction sees it.
+pub async fn detail_in(tx: &mut Tx, name: &str) -> Result<Option<String>, sqlx::Error> {
+    let row: Option<Option<String>> =
+        on_tx!(tx, conn => sqlx::query_scalar(DETAIL).bind(name).fetch_optional(conn).await?);
+    Ok(row.flatten())
+}
+
 /// Makes the checkpoint this epoch's; from then on nobody with an older epoch can move it.
 pub async fn claim(tx: &mut Tx, name: &str, epoch: i64) -> Result<(), MoveError> {
     let claimed = on_tx!(tx, conn => {

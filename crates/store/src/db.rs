@@ -1,9 +1,10 @@
 //! An open database, a write transaction, and how one text of SQL runs on either.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
-use sqlx::{PgPool, Postgres, SqlSafeStr, Sqlite, SqlitePool, Transaction};
+use sqlx::{PgPool, Pool, Postgres, SqlSafeStr, Sqlite, SqlitePool, Transaction};
 
 use crate::error::OpenError;
 use crate::{postgres, sqlite};
@@ -47,6 +48,29 @@ pub enum Durability {
     Rebuildable,
     /// Worth nothing when the power goes: the log in tests and under `--unsafe-durability`.
     Unsafe,
+}
+
+/// How many connections there are, and how long they may be waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connections {
+    /// Connections for reading.
+    pub reads_max: u32,
+    /// How long a question waits for a connection.
+    pub acquire_timeout: Duration,
+    /// How long a statement that somebody waits for may run. A file has one process that writes, so
+    /// there it is how long a statement waits for a lock that another process holds.
+    pub statement_timeout: Duration,
+}
+
+impl From<u32> for Connections {
+    /// So many for reading, with the patience of a command that a person runs.
+    fn from(reads_max: u32) -> Self {
+        Self {
+            reads_max,
+            acquire_timeout: Duration::from_secs(2),
+            statement_timeout: Duration::from_secs(30),
+        }
+    }
 }
 
 /// Where the log lives, and beside it the read models.
@@ -95,8 +119,31 @@ macro_rules! step {
 }
 
 /// The tables of the log.
-pub const LOG_STEPS: &[Step] =
-    &[step!(1, "0001_log_events"), step!(2, "0002_log_around"), step!(3, "0003_log_append")];
+pub const LOG_STEPS: &[Step] = &[
+    step!(1, "0001_log_events"),
+    step!(2, "0002_log_around"),
+    step!(3, "0003_log_append"),
+    step!(4, "0004_log_quarantined_rows"),
+    step!(5, "0005_log_keys"),
+    step!(6, "0006_log_generations"),
+];
+
+const LAST_STEP: &str = "
+    SELECT CAST(max(version) AS BIGINT)
+      FROM _sqlx_migrations";
+
+const STEPS: &str = "
+    SELECT version, checksum
+      FROM _sqlx_migrations
+     ORDER BY version";
+
+/// Nothing where the table of migrations is missing: a database that was never used by us.
+fn if_there<T>(answer: Result<T, sqlx::Error>) -> Result<Option<T>, sqlx::Error> {
+    match answer {
+        Err(sqlx::Error::Database(it)) if it.message().contains("_sqlx_migrations") => Ok(None),
+        answer => answer.map(Some),
+    }
+}
 
 /// Runs one piece of code on whichever database is open.
 ///
@@ -158,19 +205,23 @@ impl Place {
     }
 
     /// Opens one family of tables there, creating what is missing.
-    pub async fn open(&self, family: Family, reads_max: u32) -> Result<Db, OpenError> {
+    pub async fn open(
+        &self,
+        family: Family,
+        connections: impl Into<Connections>,
+    ) -> Result<Db, OpenError> {
         let durability = match family {
             Family::Log => Durability::Full,
             Family::Views(_) => Durability::Rebuildable,
         };
-        self.open_as(family, durability, reads_max).await
+        self.open_as(family, durability, connections.into()).await
     }
 
     pub(crate) async fn open_as(
         &self,
         family: Family,
         durability: Durability,
-        reads_max: u32,
+        connections: Connections,
     ) -> Result<Db, OpenError> {
         let opened = match self {
             Self::Folder(folder) => {
@@ -178,14 +229,18 @@ impl Place {
                     Family::Log => "log.db".to_owned(),
                     Family::Views(generation) => format!("views-{generation}.db"),
                 };
-                sqlite::open(&folder.join(file), durability, reads_max).await
+                sqlite::open(&folder.join(file), durability, connections).await
             }
-            Self::Server(url) => postgres::open(url, &family.schema(), durability, reads_max).await,
+            Self::Server(url) => {
+                postgres::open(url, &family.schema(), durability, connections).await
+            }
         };
         let db = opened.map_err(|source| OpenError::Unreachable { url: self.shown(), source })?;
         match &db {
             Db::Sqlite { writes, .. } => sqlite::check(writes, durability).await?,
-            Db::Postgres { writes, .. } => postgres::check(writes, durability).await?,
+            Db::Postgres { reads, writes } => {
+                postgres::check(reads, writes, &family.schema(), durability).await?;
+            }
         }
         Ok(db)
     }
@@ -247,10 +302,46 @@ impl Db {
         match self {
             Self::Sqlite { writes, .. } => migrator(steps, |it| it.sqlite).run(writes).await,
             Self::Postgres { writes, .. } => {
+                // A step over a long log takes as long as it takes.
+                let mut unhurried = postgres::unhurried(writes).await?;
                 let mut migrator = migrator(steps, |it| it.postgres);
                 migrator.create_schema(family.schema());
-                migrator.run(writes).await
+                // `run` asks for more of a connection's lifetime than a future that is sent can give.
+                let done = migrator.run_direct(None, &mut *unhurried, false).await;
+                unhurried.close().await?;
+                done
             }
+        }
+    }
+
+    /// The last migration step of these tables; `None` where there are none yet.
+    pub async fn last_step(&self) -> Result<Option<i64>, sqlx::Error> {
+        let step = on_db!(self, pool => sqlx::query_scalar(LAST_STEP).fetch_one(pool).await);
+        Ok(if_there(step)?.flatten())
+    }
+
+    /// Whether the tables were made by exactly these steps; `None` where there are none yet.
+    ///
+    /// Asked before [`Db::migrate`] where another version may have made them: on PostgreSQL sqlx 0.9.0
+    /// keeps its advisory lock on a connection of the pool when it refuses a step that has changed, and
+    /// the next migration waits for it.
+    pub async fn is_made_by(&self, steps: &[Step]) -> Result<Option<bool>, sqlx::Error> {
+        let found = on_db!(self, pool => sqlx::query_as(STEPS).fetch_all(pool).await);
+        let Some(found): Option<Vec<(i64, Vec<u8>)>> = if_there(found)? else { return Ok(None) };
+        let wanted = match self {
+            Self::Sqlite { .. } => migrator(steps, |it| it.sqlite),
+            Self::Postgres { .. } => migrator(steps, |it| it.postgres),
+        };
+        let wanted = wanted.iter().map(|it| (it.version, it.checksum.to_vec()));
+        Ok(Some(wanted.eq(found)))
+    }
+
+    /// Connections that are open: idle ones, and those in use.
+    #[must_use]
+    pub fn open_connections(&self) -> (usize, usize) {
+        match self {
+            Self::Sqlite { reads, writes } => both(standing(reads), standing(writes)),
+            Self::Postgres { reads, writes } => both(standing(reads), standing(writes)),
         }
     }
 
@@ -285,6 +376,16 @@ impl Tx {
             Self::Postgres(tx) => tx.rollback().await,
         }
     }
+}
+
+/// Idle connections of a pool, and those in use.
+fn standing<DB: sqlx::Database>(pool: &Pool<DB>) -> (usize, usize) {
+    let idle = pool.num_idle();
+    (idle, usize::try_from(pool.size()).unwrap_or(usize::MAX).saturating_sub(idle))
+}
+
+fn both(one: (usize, usize), other: (usize, usize)) -> (usize, usize) {
+    (one.0 + other.0, one.1 + other.1)
 }
 
 fn migrator(steps: &[Step], dialect: impl Fn(&Step) -> &'static str) -> Migrator {

@@ -56,6 +56,9 @@ impl AppendError {
 /// The database could not be asked, or holds what we cannot read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
+    /// The read models were made by another version of this program, and are being built anew.
+    #[error("the read models are being built anew by this version")]
+    Building,
     /// Try again.
     #[error("the database is unavailable")]
     Unavailable(#[from] sqlx::Error),
@@ -82,7 +85,8 @@ pub enum ReadError {
 pub enum OpenError {
     /// It is not there.
     #[error(
-        "cannot open the database {url}: {source}. Check database.url and that the server runs."
+        "cannot open the database {url}: {}. Check database.url and that the server runs.",
+        said(.source)
     )]
     Unreachable {
         /// Which one, without its password.
@@ -98,12 +102,65 @@ pub enum OpenError {
         /// What to do.
         remedy: String,
     },
+    /// A newer version of this program has changed the tables.
+    #[error(
+        "the log belongs to a newer version of Sapa: its tables are at step {found}, and this version knows {known} steps. Install that version again; an older version can only go on from a backup that was made before the upgrade (`sapa restore FILE`)."
+    )]
+    Newer {
+        /// The last step of its tables.
+        found: i64,
+        /// The last step that this program knows.
+        known: i64,
+    },
     /// Tables could not be brought up to date.
     #[error(
-        "migration failed: {0}. Restore the previous version, or run `sapa migrate` and read its output."
+        "migration failed: {}. Restore the previous version, or run `sapa migrate` and read its output.",
+        said_of_migration(.0)
     )]
     Migrate(#[from] sqlx::migrate::MigrateError),
     /// The database answered something unexpected while being checked.
-    #[error("the database failed while being checked: {0}. Try again; then run `sapa doctor`.")]
+    #[error(
+        "the database failed while being checked: {}. Try again; then run `sapa doctor`.",
+        said(.0)
+    )]
     Check(#[from] sqlx::Error),
+}
+
+/// What the driver said, for people: the line of the server's own source, which PostgreSQL sends
+/// along, is left out, and what only the driver knows is said in words.
+#[must_use]
+pub fn said(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::Database(it) => it.message().to_owned(),
+        sqlx::Error::Io(it) if it.kind() == std::io::ErrorKind::ConnectionRefused => {
+            "nothing listens there (connection refused)".to_owned()
+        }
+        sqlx::Error::Io(it) => it.to_string(),
+        sqlx::Error::PoolTimedOut => "no connection was free in time".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+fn said_of_migration(error: &sqlx::migrate::MigrateError) -> String {
+    use sqlx::migrate::MigrateError::{Execute, ExecuteMigration};
+    match error {
+        Execute(error) | ExecuteMigration(error, _) => said(error),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn a_server_that_is_not_there_is_called_that() {
+        let refused = sqlx::Error::Io(io::ErrorKind::ConnectionRefused.into());
+        let error = OpenError::Unreachable { url: "postgres://***@h/d".into(), source: refused };
+        let said = error.to_string();
+        assert!(said.contains("connection refused") && said.contains("database.url"), "{said}");
+        assert!(!said.contains("pool"), "{said}");
+    }
 }

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use sqlx::QueryBuilder;
 
+use crate::checkpoint::{self, MoveError};
 use crate::db::{Db, Place, Tx};
 use crate::error::ReadError;
 use crate::sql::SqlTime;
@@ -18,6 +19,9 @@ pub struct Generation {
     /// When it was begun.
     pub created_at: Timestamp,
 }
+
+/// The checkpoint that holds the epoch of the last swap.
+const SWAPPED: &str = "generations.swap";
 
 const LIST: &str = "
     SELECT generation, state, created_at
@@ -36,7 +40,8 @@ const MARK: &str = "
 
 const MARK_ALL: &str = "
     UPDATE generations
-       SET state = $2
+       SET state = $2,
+           since = NULL
      WHERE state = $1";
 
 const RETIRE: &str = "
@@ -44,6 +49,35 @@ const RETIRE: &str = "
        SET state = 'retired'
      WHERE generation = $1
        AND state <> 'live'";
+
+const KEEP: &str = "
+    UPDATE generations
+       SET since = $1
+     WHERE state = 'previous'
+       AND since IS NULL";
+
+const KEPT_LONG: &str = "
+    SELECT generation
+      FROM generations
+     WHERE state = 'previous'
+       AND since <= $1
+     ORDER BY generation";
+
+/// Builds that were replaced and have been kept since before an instant. One that was replaced since
+/// this was asked last is kept from `now` on.
+pub async fn kept_since_before(
+    db: &Db,
+    now: Timestamp,
+    before: Timestamp,
+) -> Result<Vec<i64>, sqlx::Error> {
+    let mut tx = db.begin_write().await?;
+    let found = on_tx!(&mut tx, conn => {
+        sqlx::query(KEEP).bind(SqlTime(now)).execute(&mut *conn).await?;
+        sqlx::query_scalar(KEPT_LONG).bind(SqlTime(before)).fetch_all(&mut *conn).await?
+    });
+    tx.commit().await?;
+    Ok(found)
+}
 
 /// All builds, oldest first.
 pub async fn list(db: &Db) -> Result<Vec<Generation>, ReadError> {
@@ -87,15 +121,17 @@ pub async fn mark(db: &Db, generation: i64, state: &str) -> Result<(), sqlx::Err
     tx.commit().await
 }
 
-/// Makes `generation` the one that answers, in one step; the one before is kept as `previous`.
-pub async fn swap(db: &Db, generation: i64) -> Result<(), sqlx::Error> {
+/// Makes `generation` the one that answers, in one step; the one before is kept as `previous`. Only for
+/// whoever leads: after a swap under a newer epoch it is refused.
+pub async fn swap(db: &Db, generation: i64, epoch: i64) -> Result<(), MoveError> {
     let mut tx = db.begin_write().await?;
+    checkpoint::claim(&mut tx, SWAPPED, epoch).await?;
     on_tx!(&mut tx, conn => {
         sqlx::query(MARK_ALL).bind("previous").bind("retired").execute(&mut *conn).await?;
         sqlx::query(MARK_ALL).bind("live").bind("previous").execute(&mut *conn).await?;
         sqlx::query(MARK).bind(generation).bind("live").execute(&mut *conn).await?;
     });
-    tx.commit().await
+    Ok(tx.commit().await?)
 }
 
 /// Deletes a build with all its rows; nothing happens to the one that answers. Whoever still reads

@@ -3,7 +3,7 @@
 //! Only a SHA-256 of the secret is stored. A slow hash protects passwords that people choose; a key
 //! is 256 random bits and needs none.
 
-use events::id::{Actor, Source, Tenant};
+use events::id::{Actor, Ident, Source, Tenant};
 use jiff::Timestamp;
 use sqlx::FromRow;
 
@@ -27,6 +27,10 @@ pub struct ApiKey {
     pub scopes: Vec<String>,
     /// The sources it may send as; empty means any.
     pub sources: Vec<Source>,
+    /// The venues whose own system it is: it may send decisions about their bookings.
+    pub venues: Vec<Ident>,
+    /// It may not send events about customers nobody has heard of.
+    pub refuses_unknown_customers: bool,
     /// Whom it acts for when a request does not say.
     pub actor: Option<Actor>,
     /// When it was made.
@@ -37,18 +41,24 @@ pub struct ApiKey {
     pub revoked_at: Option<Timestamp>,
 }
 
+/// What happens to an event about a customer nobody has heard of.
+const RECORD: &str = "record";
+const REFUSE: &str = "refuse";
+
 const ADD: &str = "
     INSERT INTO api_keys (key_id, tenant, name, hash, scopes, sources, actor, created_at,
-                          expires_at, revoked_at)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, NULL)";
+                          expires_at, venues, unknown_customers, revoked_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, NULL)";
 
 const GET: &str = "
-    SELECT key_id, tenant, name, hash, scopes, sources, actor, created_at, expires_at, revoked_at
+    SELECT key_id, tenant, name, hash, scopes, sources, venues, unknown_customers, actor, created_at,
+           expires_at, revoked_at
       FROM api_keys
      WHERE key_id = $1";
 
 const LIST: &str = "
-    SELECT key_id, tenant, name, hash, scopes, sources, actor, created_at, expires_at, revoked_at
+    SELECT key_id, tenant, name, hash, scopes, sources, venues, unknown_customers, actor, created_at,
+           expires_at, revoked_at
       FROM api_keys
      WHERE tenant = $1
      ORDER BY created_at, key_id";
@@ -68,6 +78,8 @@ const ANY: &str = "
 pub async fn add(db: &Db, key: &ApiKey) -> Result<(), sqlx::Error> {
     let text = |it: &Vec<String>| serde_json::Value::from(it.clone()).to_string();
     let sources = key.sources.iter().map(ToString::to_string).collect();
+    let venues = key.venues.iter().map(ToString::to_string).collect();
+    let unknown = if key.refuses_unknown_customers { REFUSE } else { RECORD };
     let mut tx = db.begin_write().await?;
     on_tx!(&mut tx, conn => {
         sqlx::query(ADD)
@@ -80,6 +92,8 @@ pub async fn add(db: &Db, key: &ApiKey) -> Result<(), sqlx::Error> {
             .bind(key.actor.as_ref().map(Actor::as_str))
             .bind(SqlTime(key.created_at))
             .bind(key.expires_at.map(SqlTime))
+            .bind(text(&venues))
+            .bind(unknown)
             .execute(conn)
             .await?;
     });
@@ -135,6 +149,8 @@ struct Row {
     hash: Vec<u8>,
     scopes: String,
     sources: String,
+    venues: String,
+    unknown_customers: String,
     actor: Option<String>,
     created_at: SqlTime,
     expires_at: Option<SqlTime>,
@@ -150,6 +166,8 @@ impl TryFrom<Row> for ApiKey {
             tenant: row.tenant.parse().map_err(|_| corrupt("tenant"))?,
             scopes: serde_json::from_str(&row.scopes).map_err(|_| corrupt("scopes"))?,
             sources: serde_json::from_str(&row.sources).map_err(|_| corrupt("sources"))?,
+            venues: serde_json::from_str(&row.venues).map_err(|_| corrupt("venues"))?,
+            refuses_unknown_customers: row.unknown_customers == REFUSE,
             actor: row.actor.map(|it| it.parse()).transpose().map_err(|_| corrupt("actor"))?,
             name: row.name,
             hash: row.hash,

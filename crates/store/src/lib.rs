@@ -8,13 +8,17 @@
 pub mod bell;
 pub mod checkpoint;
 pub mod commands;
+pub mod copy;
+mod cut_times;
 pub mod db;
 pub mod error;
 pub mod failpoint;
 pub mod generations;
+pub mod imports;
 pub mod keys;
 pub mod lease;
 pub mod log;
+pub mod meter;
 mod mistaken;
 mod postgres;
 pub mod quarantine;
@@ -24,7 +28,8 @@ pub mod tenants;
 pub mod writer;
 
 pub use bell::Bell;
-pub use db::{Db, Durability, Tx};
+pub use db::{Connections, Db, Durability, Tx};
 pub use error::{AppendError, OpenError, ReadError};
 pub use log::Log;
+pub use meter::Meter;
 pub use writer::{Appended, Appender, Writer};

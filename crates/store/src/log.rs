@@ -2,17 +2,17 @@
 //!
 //! A page by position is dense; a hole is an error and never a silence.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use events::envelope::{Receipt, Recorded};
-use events::id::{CustomerId, EventRef, Stream, Tenant};
+use events::id::{CustomerId, EventId, EventRef, Source, Stream, Tenant};
 use events::kind::Kind;
 use events::planted::{Mistake, planted};
 use jiff::Timestamp;
 use sqlx::{FromRow, QueryBuilder};
 use uuid::Uuid;
 
-use crate::db::{Db, Durability, Family, LOG_STEPS, Place};
+use crate::db::{Connections, Db, Durability, Family, LOG_STEPS, Place};
 use crate::error::{OpenError, ReadError};
 use crate::sql::{ROWS_PER_STATEMENT_MAX, SqlTime, lists};
 use crate::{mistaken, on_db};
@@ -79,10 +79,29 @@ const FIND: &str = "
        AND source = $2
        AND tenant = $3";
 
+const KNOWN_HEAD: &str = "
+    SELECT event_id, source, position, stream, version, recorded_at, fingerprint
+      FROM events
+     WHERE (event_id, source, tenant) IN (";
+const FIRSTS_HEAD: &str = "WITH wanted (customer_id) AS (";
+const FIRSTS_TAIL: &str = ")
+    SELECT w.customer_id,
+           (SELECT e.position FROM events e WHERE e.customer_id = w.customer_id AND e.tenant = ";
+const FIRSTS_END: &str = " ORDER BY e.position LIMIT 1) FROM wanted w";
+
+const FINGERPRINTS_HEAD: &str = "SELECT position, fingerprint FROM events WHERE position IN (";
+
 const REFERENCE_AT: &str = "
     SELECT source, event_id
       FROM events
      WHERE position = $1";
+
+const COUNT_AFTER: &str = "
+    SELECT tenant, count(*)
+      FROM events
+     WHERE position > $1
+     GROUP BY tenant
+     ORDER BY tenant";
 
 const COUNT_BY_CUSTOMER: &str = "
     SELECT customer_id, count(*)
@@ -102,6 +121,9 @@ const READ_APART: &str = "
        AND (customer_id IS NULL OR attributes LIKE '%voids%')
      ORDER BY position
      LIMIT $3";
+
+/// Positions of one statement that looks for facts that stand apart.
+const APART_POSITIONS_MAX: i64 = 100_000;
 
 const LISTED_HEAD: &str = "
     SELECT position, tenant, stream, version, source, event_id, type, customer_id, occurred_at,
@@ -132,22 +154,41 @@ impl Log {
     /// Opens the log at a place, brings its tables up to date and gives it an identity once.
     ///
     /// Refuses a database under whose settings a recorded event could be lost.
-    pub async fn open(place: &Place, reads_max: u32, identity: Uuid) -> Result<Self, OpenError> {
-        Self::prepare(place.open(Family::Log, reads_max).await?, identity).await
+    pub async fn open(
+        place: &Place,
+        connections: impl Into<Connections>,
+        identity: Uuid,
+    ) -> Result<Self, OpenError> {
+        Self::prepare(place.open(Family::Log, connections).await?, identity).await
+    }
+
+    /// Opens a log as it is, with the last step of its tables; `None` where there is none yet. For
+    /// those who only look: nothing is brought up to date.
+    pub async fn look_at(place: &Place) -> Result<Option<(Self, i64)>, OpenError> {
+        let db = place.open(Family::Log, 1).await?;
+        Ok(db.last_step().await?.map(|step| (Self { db }, step)))
     }
 
     /// The same without that refusal and without waiting for the disk: for tests, and for whoever
     /// starts the binary with `--unsafe-durability`.
     pub async fn open_unsafe_durability(
         place: &Place,
-        reads_max: u32,
+        connections: impl Into<Connections>,
         identity: Uuid,
     ) -> Result<Self, OpenError> {
-        let db = place.open_as(Family::Log, Durability::Unsafe, reads_max).await?;
+        let db = place.open_as(Family::Log, Durability::Unsafe, connections.into()).await?;
         Self::prepare(db, identity).await
     }
 
     async fn prepare(db: Db, identity: Uuid) -> Result<Self, OpenError> {
+        let known = LOG_STEPS.last().map_or(0, |it| it.version);
+        match db.last_step().await? {
+            Some(found) if known < found => return Err(OpenError::Newer { found, known }),
+            Some(found) if found < known => {
+                tracing::info!(found, known, "the tables of the log are brought up to date");
+            }
+            _ => {}
+        }
         db.migrate(Family::Log, LOG_STEPS).await?;
         if planted(Mistake::PositionOutsideLock) {
             mistaken::number_outside_lock(&db).await?;
@@ -331,6 +372,56 @@ impl Log {
         Ok(facts)
     }
 
+    /// The position of the first fact about each of some customers; one nobody has heard of is left out.
+    pub async fn first_positions(
+        &self,
+        tenant: &Tenant,
+        customers: &[&CustomerId],
+    ) -> Result<HashMap<CustomerId, i64>, ReadError> {
+        let mut found = HashMap::with_capacity(customers.len());
+        for chunk in lists(customers) {
+            let rows: Vec<(String, Option<i64>)> = on_db!(&self.db, pool => {
+                let mut query = QueryBuilder::new(FIRSTS_HEAD);
+                query.push_values(chunk, |mut row, it| {
+                    row.push_bind(it.as_str());
+                });
+                query.push(FIRSTS_TAIL).push_bind(tenant.as_str()).push(FIRSTS_END);
+                query.build_query_as().fetch_all(pool).await
+            })?;
+            for (customer, first) in rows {
+                let Some(first) = first else { continue };
+                found.insert(customer.parse().map_err(|_| corrupt("customer_id", first))?, first);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The fingerprints of the facts at some positions.
+    pub(crate) async fn fingerprints(
+        &self,
+        positions: &[i64],
+    ) -> Result<HashMap<i64, Vec<u8>>, sqlx::Error> {
+        let mut found = HashMap::with_capacity(positions.len());
+        for chunk in lists(positions) {
+            let rows: Vec<(i64, Vec<u8>)> = on_db!(&self.db, pool => {
+                let mut query = QueryBuilder::new(FINGERPRINTS_HEAD);
+                let mut list = query.separated(", ");
+                for it in chunk {
+                    list.push_bind(*it);
+                }
+                query.push(")");
+                query.build_query_as().fetch_all(pool).await
+            })?;
+            found.extend(rows);
+        }
+        Ok(found)
+    }
+
+    /// The log of a database that is open already.
+    pub(crate) fn of(db: Db) -> Self {
+        Self { db }
+    }
+
     /// How many facts there are up to a position of each customer id that follows another one, in
     /// their order, whatever the tenant; at most `limit` customers.
     pub async fn count_by_customer(
@@ -374,11 +465,28 @@ impl Log {
         up_to: i64,
         limit: usize,
     ) -> Result<Vec<Recorded>, ReadError> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows: Vec<Row> = on_db!(&self.db, pool => {
-            sqlx::query_as(READ_APART).bind(after).bind(up_to).bind(limit).fetch_all(pool).await
-        })?;
-        rows.into_iter().map(Recorded::try_from).collect()
+        let mut found = Vec::new();
+        let mut looked = after;
+        // Few facts stand apart: one statement over a long log would run for as long as it is long.
+        while looked < up_to && found.len() < limit {
+            let end = up_to.min(looked.saturating_add(APART_POSITIONS_MAX));
+            let left = i64::try_from(limit - found.len()).unwrap_or(i64::MAX);
+            let rows: Vec<Row> = on_db!(&self.db, pool => {
+                sqlx::query_as(READ_APART).bind(looked).bind(end).bind(left).fetch_all(pool).await
+            })?;
+            for row in rows {
+                found.push(Recorded::try_from(row)?);
+            }
+            looked = end;
+        }
+        Ok(found)
+    }
+
+    /// How many facts each tenant has after a position.
+    pub async fn count_after(&self, position: i64) -> Result<Vec<(String, i64)>, ReadError> {
+        Ok(on_db!(&self.db, pool => {
+            sqlx::query_as(COUNT_AFTER).bind(position).fetch_all(pool).await
+        })?)
     }
 
     /// The facts at some positions, in no promised order.
@@ -440,6 +548,44 @@ impl Log {
             version,
             recorded_at: recorded_at.0,
         }))
+    }
+
+    /// What the log holds under some ids: the receipt and the fingerprint of each; ids that are not
+    /// recorded are left out.
+    pub async fn known(
+        &self,
+        tenant: &Tenant,
+        references: &[EventRef],
+    ) -> Result<HashMap<EventRef, (Receipt, Vec<u8>)>, ReadError> {
+        type Row = (String, String, i64, String, i64, SqlTime, Vec<u8>);
+        let mut known = HashMap::new();
+        for chunk in lists(references) {
+            let rows: Vec<Row> = on_db!(&self.db, pool => {
+                let mut query = QueryBuilder::new(KNOWN_HEAD);
+                query.push_values(chunk, |mut row, it| {
+                    row.push_bind(it.id.as_str())
+                        .push_bind(it.source.as_str())
+                        .push_bind(tenant.as_str());
+                });
+                query.push(")");
+                query.build_query_as().fetch_all(pool).await
+            })?;
+            for (id, source, position, stream, version, recorded_at, fingerprint) in rows {
+                let id: EventId = id.parse().map_err(|_| corrupt("event_id", position))?;
+                let source: Source = source.parse().map_err(|_| corrupt("source", position))?;
+                let stream = stream.parse().map_err(|_| corrupt("stream", position))?;
+                let receipt = Receipt {
+                    source: source.clone(),
+                    id: id.clone(),
+                    position,
+                    stream,
+                    version,
+                    recorded_at: recorded_at.0,
+                };
+                known.insert(EventRef { source, id }, (receipt, fingerprint));
+            }
+        }
+        Ok(known)
     }
 
     /// Which event stands at a position.

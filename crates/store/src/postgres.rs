@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use events::envelope::{Incoming, Receipt};
 use jiff::Timestamp;
+use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Connection as _, PgConnection, PgPool};
+use sqlx::{Connection as _, PgConnection, PgPool, Postgres, QueryBuilder, Row as _};
 
-use crate::db::{Db, Durability};
+use crate::db::{Connections, Db, Durability};
 use crate::error::OpenError;
 use crate::sql::SqlTime;
 use crate::sqlite::{attributes, parsed};
@@ -17,8 +18,10 @@ use crate::writer::{Judged, Outcome, Request};
 
 /// Oldest PostgreSQL that the tests run on.
 const VERSION_MIN: i64 = 150_000;
-/// How long a connection may be waited for.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long a statement that folds may run, and how long a transaction may be idle: nobody waits for it.
+const FOLDING_MAX: Duration = Duration::from_secs(30);
+/// How often two connections are compared to find out whether each has a session of its own.
+const SESSION_ROUNDS: usize = 3;
 /// A connection that was idle for longer is asked whether it still lives before it is used; to ask each
 /// time would be a second round trip for every question.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
@@ -28,33 +31,42 @@ pub(crate) async fn open(
     url: &str,
     schema: &str,
     durability: Durability,
-    reads_max: u32,
+    connections: Connections,
 ) -> Result<Db, sqlx::Error> {
-    let synchronous_commit = match durability {
-        Durability::Full => "on",
-        Durability::Rebuildable | Durability::Unsafe => "off",
+    // Settings are made by statements: a connection pooler in front refuses or forgets those of the start.
+    let server = PgConnectOptions::from_str(url)?.application_name("sapa").extra_float_digits(None);
+    let of_statement = connections.statement_timeout;
+    let writing = match durability {
+        Durability::Rebuildable => of_statement.max(FOLDING_MAX),
+        Durability::Full | Durability::Unsafe => of_statement,
     };
-    let base = PgConnectOptions::from_str(url)?.application_name("sapa").options([
-        ("search_path", schema),
-        ("synchronous_commit", synchronous_commit),
-        ("statement_timeout", "30s"),
-        ("idle_in_transaction_session_timeout", "30s"),
-    ]);
+    let session = |statement_timeout: Duration, more: &str| {
+        format!(
+            "SET search_path = {schema}; SET synchronous_commit = {}; \
+             SET statement_timeout = {}; SET idle_in_transaction_session_timeout = {}; {more}",
+            synchronous_commit(durability),
+            statement_timeout.as_millis(),
+            FOLDING_MAX.as_millis(),
+        )
+    };
     // What is written is found by its key. A plan is made once and kept, so it must not be the one
     // that suits the empty table it was made on.
-    let write = base.clone().options([
-        ("enable_seqscan", "off"),
-        ("enable_hashjoin", "off"),
-        ("enable_mergejoin", "off"),
-        ("jit", "off"),
-        ("plan_cache_mode", "force_generic_plan"),
-    ]);
-    let read = base.options([("default_transaction_read_only", "on")]);
-    let pool = |max| {
+    let write = session(
+        writing,
+        "SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; \
+         SET jit = off; SET plan_cache_mode = force_generic_plan",
+    );
+    let read = session(of_statement, "SET default_transaction_read_only = on");
+    let pool = |max, settings: String| {
         PgPoolOptions::new()
             .max_connections(max)
-            .acquire_timeout(ACQUIRE_TIMEOUT)
+            .acquire_timeout(connections.acquire_timeout)
             .test_before_acquire(false)
+            .after_connect(move |connection, _| {
+                // Nothing in it is bound: the values are ours, and a name of a schema ends in a number.
+                let settings = QueryBuilder::<Postgres>::new(settings.clone()).into_sql();
+                Box::pin(async move { sqlx::raw_sql(settings).execute(connection).await.map(drop) })
+            })
             .before_acquire(|connection, meta| {
                 Box::pin(async move {
                     if TRUSTED_IDLE < meta.idle_for {
@@ -70,14 +82,50 @@ pub(crate) async fn open(
         Durability::Rebuildable => 1,
     };
 
+    let written = match pool(writers, write).connect_with(server.clone()).await {
+        Err(sqlx::Error::PoolTimedOut) => {
+            return Err(why_not(&server, connections.acquire_timeout).await);
+        }
+        connected => connected?,
+    };
     Ok(Db::Postgres {
-        writes: pool(writers).connect_with(write).await?,
-        reads: pool(reads_max).connect_with(read).await?,
+        writes: written,
+        reads: pool(connections.reads_max, read).connect_with(server).await?,
     })
 }
 
-/// Refuses a server or a setting under which a recorded event could be lost.
-pub(crate) async fn check(writes: &PgPool, durability: Durability) -> Result<(), OpenError> {
+/// Why no connection is made: a pool tries again until its time is over and says no more than that.
+async fn why_not(options: &PgConnectOptions, wait: Duration) -> sqlx::Error {
+    let asked = PgConnection::connect_with(options);
+    match tokio::time::timeout(wait, asked).await {
+        Ok(Err(error)) => error,
+        Ok(Ok(_)) | Err(_) => sqlx::Error::PoolTimedOut,
+    }
+}
+
+/// What a commit of these tables waits for.
+const fn synchronous_commit(durability: Durability) -> &'static str {
+    match durability {
+        Durability::Full => "on",
+        Durability::Rebuildable | Durability::Unsafe => "off",
+    }
+}
+
+/// A connection on which statements may take as long as they take. Close it after use.
+pub(crate) async fn unhurried(writes: &PgPool) -> Result<PoolConnection<Postgres>, sqlx::Error> {
+    let mut connection = writes.acquire().await?;
+    sqlx::raw_sql("SET statement_timeout = 0").execute(&mut *connection).await?;
+    Ok(connection)
+}
+
+/// Refuses a server or a setting under which a recorded event could be lost. Nothing is written before.
+pub(crate) async fn check(
+    reads: &PgPool,
+    writes: &PgPool,
+    schema: &str,
+    durability: Durability,
+) -> Result<(), OpenError> {
+    check_session(reads, writes, schema, durability).await?;
     let setting = async |name: &'static str| -> Result<String, sqlx::Error> {
         sqlx::query_scalar("SELECT current_setting($1)").bind(name).fetch_one(writes).await
     };
@@ -103,6 +151,55 @@ pub(crate) async fn check(writes: &PgPool, durability: Durability) -> Result<(),
         }
     }
     Ok(())
+}
+
+/// Refuses a connection that shares its session with others, as behind a pooler that lends it for one
+/// transaction: settings such as `search_path` would reach other connections, and tables be made in
+/// another schema. Asked without prepared statements, which such a pooler mixes up too.
+async fn check_session(
+    reads: &PgPool,
+    writes: &PgPool,
+    schema: &str,
+    durability: Durability,
+) -> Result<(), OpenError> {
+    const ASK: &str = "
+        SELECT pg_backend_pid(), current_setting('search_path'), current_setting('synchronous_commit')";
+    let mut both = [writes.acquire().await?, reads.acquire().await?];
+    let mut processes: [Option<i32>; 2] = [None; 2];
+    for _ in 0..SESSION_ROUNDS {
+        for (connection, known) in both.iter_mut().zip(&mut processes) {
+            let row = sqlx::raw_sql(ASK).fetch_one(&mut **connection).await?;
+            let process: i32 = row.try_get(0)?;
+            if known.is_some_and(|it| it != process) {
+                return Err(shared_session(
+                    "one connection is answered by several server processes",
+                ));
+            }
+            *known = Some(process);
+            let wanted =
+                [("search_path", schema), ("synchronous_commit", synchronous_commit(durability))];
+            for (index, (name, wanted)) in (1..).zip(wanted) {
+                let found: String = row.try_get(index)?;
+                if found != wanted {
+                    let found = format!("{name} was set to {wanted} and is {found}");
+                    return Err(shared_session(&found));
+                }
+            }
+        }
+    }
+    if processes[0] == processes[1] {
+        return Err(shared_session("two connections are answered by one server process"));
+    }
+    Ok(())
+}
+
+fn shared_session(found: &str) -> OpenError {
+    OpenError::Unsafe {
+        found: format!("the connection to PostgreSQL has no session of its own: {found}"),
+        remedy: "A connection pooler such as pgbouncer has to use pool_mode = session for this database; or \
+                 connect to PostgreSQL itself."
+            .to_owned(),
+    }
 }
 
 /// One round trip: the function locks the head, judges, numbers, writes and answers in order.

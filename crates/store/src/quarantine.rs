@@ -3,18 +3,20 @@
 //! Nothing that arrived is lost and nothing leaves silently: a row is `open` until an operator
 //! releases it (the same bytes go through the same validator again) or discards it with a note.
 
+use std::collections::HashMap;
+
 use events::envelope::Provenance;
 use events::id::Tenant;
 use events::mint::NAMESPACE;
 use jiff::Timestamp;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use sqlx::FromRow;
+use sqlx::{FromRow, QueryBuilder};
 use uuid::Uuid;
 
 use crate::db::Db;
 use crate::error::ReadError;
-use crate::sql::{END_OF_TEXT, SqlTime, end_of_time};
+use crate::sql::{END_OF_TEXT, SqlTime, end_of_time, lists};
 use crate::{on_db, on_tx};
 
 /// Bytes kept of one message; its size and hash are those of the whole.
@@ -100,13 +102,17 @@ const GET: &str = "
            source, event_id, headers, size, sha256, bytes, state, position, note
       FROM quarantine
      WHERE quarantine_id = $1
-       AND tenant = $2";
+       AND (tenant = $2
+            OR ($3 = 1 AND (code = 'tenant_unknown'
+                            OR tenant NOT IN (SELECT tenant FROM tenants))))";
 
 const LIST: &str = "
     SELECT quarantine_id, tenant, code, problem, face, subject, incarnation, sequence, received_at,
            source, event_id, headers, size, sha256, NULL AS bytes, state, position, note
       FROM quarantine
-     WHERE tenant = $1
+     WHERE (tenant = $1
+            OR ($8 = 1 AND (code = 'tenant_unknown'
+                            OR tenant NOT IN (SELECT tenant FROM tenants))))
        AND (code = $2 OR $2 IS NULL)
        AND (source = $3 OR $3 IS NULL)
        AND (state = $4 OR $4 IS NULL)
@@ -119,7 +125,9 @@ const LIST_BACK: &str = "
     SELECT quarantine_id, tenant, code, problem, face, subject, incarnation, sequence, received_at,
            source, event_id, headers, size, sha256, NULL AS bytes, state, position, note
       FROM quarantine
-     WHERE tenant = $1
+     WHERE (tenant = $1
+            OR ($8 = 1 AND (code = 'tenant_unknown'
+                            OR tenant NOT IN (SELECT tenant FROM tenants))))
        AND (code = $2 OR $2 IS NULL)
        AND (source = $3 OR $3 IS NULL)
        AND (state = $4 OR $4 IS NULL)
@@ -145,6 +153,33 @@ const SETTLE: &str = "
            bytes = CASE WHEN $3 = 'discarded' THEN NULL ELSE bytes END
      WHERE quarantine_id = $1
        AND tenant = $2
+       AND state = 'open'";
+
+const HAS_OPEN_ROWS: &str = "
+    SELECT 1
+      FROM quarantine
+     WHERE tenant = $1
+       AND face = 'import'
+       AND state = 'open'
+     LIMIT 1";
+
+const OPEN_ROWS_HEAD: &str = "
+    SELECT quarantine_id, subject, source, event_id
+      FROM quarantine
+     WHERE face = 'import'
+       AND state = 'open'
+       AND ";
+const EXPIRE: &str = "
+    UPDATE quarantine
+       SET state = 'discarded',
+           note = $2,
+           bytes = NULL
+     WHERE quarantine_id IN (SELECT quarantine_id
+                               FROM quarantine
+                              WHERE state = 'open'
+                                AND received_at < $1
+                              ORDER BY received_at
+                              LIMIT $3)
        AND state = 'open'";
 
 const COUNT_OPEN: &str = "
@@ -198,10 +233,35 @@ fn name(it: &Suspect<'_>, sha256: &str) -> String {
     Uuid::new_v5(&NAMESPACE, basis.as_bytes()).to_string()
 }
 
+/// Whose messages are meant.
+#[derive(Clone, Copy, Debug)]
+pub struct Whose<'a> {
+    /// Those of this tenant.
+    pub tenant: &'a Tenant,
+    /// And those that came in for a tenant which did not exist: nobody else can look after them.
+    pub with_unknown: bool,
+}
+
+impl<'a> From<&'a Tenant> for Whose<'a> {
+    fn from(tenant: &'a Tenant) -> Self {
+        Self { tenant, with_unknown: false }
+    }
+}
+
 /// One message with its bytes.
-pub async fn get(db: &Db, tenant: &Tenant, name: &str) -> Result<Option<Kept>, ReadError> {
+pub async fn get<'a>(
+    db: &Db,
+    whose: impl Into<Whose<'a>>,
+    name: &str,
+) -> Result<Option<Kept>, ReadError> {
+    let whose = whose.into();
     let row: Option<Row> = on_db!(db, pool => {
-        sqlx::query_as(GET).bind(name).bind(tenant.as_str()).fetch_optional(pool).await
+        sqlx::query_as(GET)
+            .bind(name)
+            .bind(whose.tenant.as_str())
+            .bind(i64::from(whose.with_unknown))
+            .fetch_optional(pool)
+            .await
     })?;
     row.map(Kept::try_from).transpose()
 }
@@ -222,12 +282,13 @@ pub struct Wanted {
 }
 
 /// Messages in order of arrival, without their bytes.
-pub async fn list(
+pub async fn list<'a>(
     db: &Db,
-    tenant: &Tenant,
+    whose: impl Into<Whose<'a>>,
     wanted: &Wanted,
     limit: i64,
 ) -> Result<Vec<Kept>, ReadError> {
+    let whose = whose.into();
     let (statement, ends) = if wanted.back {
         (LIST_BACK, (end_of_time(), END_OF_TEXT))
     } else {
@@ -236,13 +297,14 @@ pub async fn list(
     let (after, name) = wanted.after.as_ref().map_or(ends, |(at, name)| (*at, name.as_str()));
     let rows: Vec<Row> = on_db!(db, pool => {
         sqlx::query_as(statement)
-            .bind(tenant.as_str())
+            .bind(whose.tenant.as_str())
             .bind(wanted.code.as_deref())
             .bind(wanted.source.as_deref())
             .bind(wanted.state.as_deref())
             .bind(SqlTime(after))
             .bind(name)
             .bind(limit)
+            .bind(i64::from(whose.with_unknown))
             .fetch_all(pool)
             .await
     })?;
@@ -302,9 +364,107 @@ pub async fn settle(
     Ok(settled == 1)
 }
 
+/// A row of a file whose events are all in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordedRow<'a> {
+    /// The name of the file and the line, where the row had something new to say. Of a row that was
+    /// known already the line proves nothing: rows before it may have been taken out.
+    pub place: Option<String>,
+    /// Source and id of its events.
+    pub events: Vec<(&'a str, &'a str)>,
+    /// Where the last of them stands.
+    pub position: i64,
+}
+
+/// Releases the rows of imported files that wait where these were recorded, or that would have had
+/// one of their events. Answers with how many.
+pub async fn release_rows(
+    db: &Db,
+    tenant: &Tenant,
+    rows: &[RecordedRow<'_>],
+) -> Result<u64, ReadError> {
+    let any: Option<i32> = on_db!(db, pool => {
+        sqlx::query_scalar(HAS_OPEN_ROWS).bind(tenant.as_str()).fetch_optional(pool).await
+    })?;
+    if any.is_none() || rows.is_empty() {
+        return Ok(0);
+    }
+    let places: HashMap<&str, i64> =
+        rows.iter().filter_map(|it| Some((it.place.as_deref()?, it.position))).collect();
+    let events: HashMap<(&str, &str), i64> =
+        rows.iter().flat_map(|it| it.events.iter().map(|event| (*event, it.position))).collect();
+    let mut waiting: Vec<OpenRow> = Vec::new();
+    let (by_place, by_event): (Vec<_>, Vec<_>) = (places.keys().collect(), events.keys().collect());
+    for chunk in lists(&by_place) {
+        waiting.extend(on_db!(db, pool => {
+            let mut query = QueryBuilder::new(OPEN_ROWS_HEAD);
+            query.push("tenant = ").push_bind(tenant.as_str()).push(" AND subject IN (");
+            let mut list = query.separated(", ");
+            for it in chunk {
+                list.push_bind(**it);
+            }
+            query.push(")");
+            query.build_query_as::<OpenRow>().fetch_all(pool).await
+        })?);
+    }
+    for chunk in lists(&by_event) {
+        waiting.extend(on_db!(db, pool => {
+            let mut query = QueryBuilder::new(OPEN_ROWS_HEAD);
+            query.push("(event_id, source, tenant) IN (");
+            query.push_values(chunk, |mut row, (source, id)| {
+                row.push_bind(*id).push_bind(*source).push_bind(tenant.as_str());
+            });
+            query.push(")");
+            query.build_query_as::<OpenRow>().fetch_all(pool).await
+        })?);
+    }
+    let mut released = 0;
+    for row in waiting {
+        let event = row.source.as_deref().zip(row.event_id.as_deref());
+        let by_event = event.and_then(|it| events.get(&it));
+        let by_place = row.subject.as_deref().and_then(|it| places.get(it));
+        if let Some(position) = by_event.or(by_place)
+            && settle(db, tenant, &row.quarantine_id, &Settled::Released(*position)).await?
+        {
+            released += 1;
+        }
+    }
+    Ok(released)
+}
+
+/// Gives up open rows that were taken before an instant, for this reason; their bytes go, the rows stay.
+/// Says how many of them there were; at most `limit` at once.
+pub async fn expire(
+    db: &Db,
+    before: Timestamp,
+    note: &str,
+    limit: i64,
+) -> Result<u64, sqlx::Error> {
+    let mut tx = db.begin_write().await?;
+    let expired = on_tx!(&mut tx, conn => {
+        sqlx::query(EXPIRE)
+            .bind(SqlTime(before))
+            .bind(note)
+            .bind(limit)
+            .execute(conn)
+            .await?
+            .rows_affected()
+    });
+    tx.commit().await?;
+    Ok(expired)
+}
+
 /// Open rows by code, over all tenants.
 pub async fn count_open(db: &Db) -> Result<Vec<(String, i64)>, ReadError> {
     Ok(on_db!(db, pool => sqlx::query_as(COUNT_OPEN).fetch_all(pool).await)?)
+}
+
+#[derive(Debug, FromRow)]
+struct OpenRow {
+    quarantine_id: String,
+    subject: Option<String>,
+    source: Option<String>,
+    event_id: Option<String>,
 }
 
 #[derive(Debug, FromRow)]

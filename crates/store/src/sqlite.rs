@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection, SqlitePool};
 
-use crate::db::{Db, Durability, Tx};
+use crate::db::{Connections, Db, Durability, Tx};
 use crate::error::OpenError;
 use crate::sql::{SqlTime, prepared_chunks};
 use crate::writer::{Judged, Outcome, Request};
@@ -25,21 +25,22 @@ const STATEMENTS_MAX: usize = 256;
 const CHECKPOINT_PAGES: &str = "8000";
 /// Rows that wait between the thread of a connection and whoever reads them.
 const ROWS_WAITING_MAX: usize = 512;
-/// How long a statement waits for a lock that another process holds.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a transaction of the read models waits for the one connection that writes them: for a page
+/// that is being folded, which nobody waits for.
+const FOLDING_MAX: Duration = Duration::from_secs(30);
 
 /// Opens one file: one connection that writes, several that cannot.
 pub(crate) async fn open(
     path: &Path,
     durability: Durability,
-    reads_max: u32,
+    connections: Connections,
 ) -> Result<Db, sqlx::Error> {
     let write = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .foreign_keys(true)
-        .busy_timeout(BUSY_TIMEOUT)
+        .busy_timeout(connections.statement_timeout)
         .pragma("trusted_schema", "OFF")
         .pragma("cell_size_check", "ON")
         .pragma(
@@ -58,19 +59,32 @@ pub(crate) async fn open(
             Durability::Rebuildable => SqliteSynchronous::Normal,
             Durability::Unsafe => SqliteSynchronous::Off,
         });
-    let read = SqliteConnectOptions::new()
-        .filename(path)
-        .read_only(true)
-        .busy_timeout(BUSY_TIMEOUT)
-        .row_buffer_size(ROWS_WAITING_MAX);
+    let read = read_only(path, connections.statement_timeout);
 
     // A file in this process does not go away between two questions.
-    let pool = |max| SqlitePoolOptions::new().max_connections(max).test_before_acquire(false);
+    let pool = |max, acquire_timeout| {
+        SqlitePoolOptions::new()
+            .max_connections(max)
+            .acquire_timeout(acquire_timeout)
+            .test_before_acquire(false)
+    };
+    let wait = connections.acquire_timeout;
+    let write_wait =
+        if durability == Durability::Rebuildable { wait.max(FOLDING_MAX) } else { wait };
     // The writer comes first: it creates the file and its write-ahead log.
     Ok(Db::Sqlite {
-        writes: pool(1).connect_with(write).await?,
-        reads: pool(reads_max).connect_with(read).await?,
+        writes: pool(1, write_wait).connect_with(write).await?,
+        reads: pool(connections.reads_max, wait).connect_with(read).await?,
     })
+}
+
+/// How a file is opened that is only read.
+pub(crate) fn read_only(path: &Path, busy_timeout: Duration) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .read_only(true)
+        .busy_timeout(busy_timeout)
+        .row_buffer_size(ROWS_WAITING_MAX)
 }
 
 /// Refuses a library or a setting under which a recorded event could be lost.

@@ -22,8 +22,11 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::bell::Bell;
+use crate::cut_times::recognise;
 use crate::db::Db;
 use crate::error::AppendError;
+use crate::log::Log;
+use crate::meter::{self, Meter};
 use crate::{postgres, sqlite};
 
 /// Events of one commit. A request larger than this is committed alone.
@@ -120,9 +123,7 @@ impl Appender {
         if events.is_empty() {
             return Ok(Vec::new());
         }
-        let outcome = answered(self.enqueue(events, &Line::default()).await?).await;
-        let own = outcome.map_err(|error| error.at(|index| place_of(index, &places)))?;
-        Ok(spread(&own, &places))
+        placed(answered(self.enqueue(events, &Line::default()).await?).await, &places)
     }
 
     /// Appends every event as a request of its own; they enter the queue in their order and are
@@ -131,20 +132,39 @@ impl Appender {
     /// Once the queue has no place for one, or the database does not answer for one, those after it
     /// are `Busy`, so that none overtakes another.
     pub async fn append_each(&self, events: Vec<Incoming>) -> Vec<Result<Appended, AppendError>> {
-        let mut waiting = Vec::with_capacity(events.len());
+        let groups = events.into_iter().map(|it| vec![it]).collect();
+        self.append_groups(groups).await.into_iter().map(|it| it.and_then(only)).collect()
+    }
+
+    /// Appends every group as a request of its own, all of its events or none, in their order and
+    /// under the rule of [`Self::append_each`]. A group without events has no outcomes.
+    pub async fn append_groups(
+        &self,
+        groups: Vec<Vec<Incoming>>,
+    ) -> Vec<Result<Vec<Appended>, AppendError>> {
+        let mut waiting = Vec::with_capacity(groups.len());
         let line = Line::default();
-        let mut refused = None;
-        for event in events {
-            waiting.push(match &refused {
-                Some(error) => Err(AppendError::clone(error)),
-                None => self.enqueue(vec![event], &line).await,
+        let mut refused: Option<AppendError> = None;
+        for group in groups {
+            waiting.push(match (without_twins(group), &refused) {
+                // An id that stands in a group twice with other content is refused before the queue.
+                (Err(error), _) => Err(error),
+                (Ok((events, _)), _) if events.is_empty() => Ok(None),
+                (_, Some(error)) => Err(error.clone()),
+                (Ok((events, places)), None) => match self.enqueue(events, &line).await {
+                    Ok(answer) => Ok(Some((answer, places))),
+                    Err(error) => {
+                        refused = Some(error.clone());
+                        Err(error)
+                    }
+                },
             });
-            refused = waiting.last().and_then(|it| it.as_ref().err().cloned());
         }
         let mut outcomes = Vec::with_capacity(waiting.len());
         for it in waiting {
             outcomes.push(match it {
-                Ok(answer) => answered(answer).await.and_then(only),
+                Ok(Some((answer, places))) => placed(answered(answer).await, &places),
+                Ok(None) => Ok(Vec::new()),
                 Err(error) => Err(error),
             });
         }
@@ -176,6 +196,7 @@ pub struct Writer {
     bell: Bell,
     queue: mpsc::Receiver<Request>,
     batch_events_max: usize,
+    meter: Arc<dyn Meter>,
     /// On PostgreSQL, the connection of the last commit: the pool would ask it twice whether it lives.
     kept: Option<PoolConnection<Postgres>>,
 }
@@ -191,9 +212,24 @@ impl Writer {
             bell,
             queue: receiver,
             batch_events_max: BATCH_EVENTS_MAX,
+            meter: meter::silent(),
             kept: None,
         };
         (writer, Appender(sender))
+    }
+
+    /// Commits fewer events at once.
+    #[must_use]
+    pub fn with_batch(mut self, events: usize) -> Self {
+        self.batch_events_max = events.clamp(1, BATCH_EVENTS_MAX);
+        self
+    }
+
+    /// Counts what it does.
+    #[must_use]
+    pub fn with_meter(mut self, meter: Arc<dyn Meter>) -> Self {
+        self.meter = meter;
+        self
     }
 
     /// Commits what is waiting until asked to stop; what waits then is still committed.
@@ -230,9 +266,10 @@ impl Writer {
         if batch.is_empty() {
             return;
         }
+        self.meter.observe("sapa_append_group_requests", &[], &[meter::number(batch.len())]);
         match self.write(&batch).await {
             // What no other attempt can cure is the fault of one request: its neighbours go on.
-            Err(error) if 1 < batch.len() && !is_transient(&error) => {
+            Err(error) if 1 < batch.len() && Cure::of(&error) == Cure::None => {
                 for request in batch {
                     let alone = without_overtakers(vec![request]);
                     if !alone.is_empty() {
@@ -241,7 +278,45 @@ impl Writer {
                     }
                 }
             }
+            Ok(judged) => self.tell_judged(batch, judged).await,
             outcome => self.tell(batch, outcome),
+        }
+    }
+
+    /// Gives every request its answer; those with a conflict that may be none are judged again first.
+    async fn tell_judged(&mut self, batch: Vec<Request>, mut judged: Vec<Judged>) {
+        if judged.iter().all(|it| it.outcome != Outcome::EventIdConflict) {
+            return self.tell(batch, Ok(judged));
+        }
+        let (mut clear, mut clear_judged, mut conflicting) = (Vec::new(), Vec::new(), Vec::new());
+        for request in batch {
+            let rest = judged.split_off(request.events.len().min(judged.len()));
+            let own = std::mem::replace(&mut judged, rest);
+            if own.iter().any(|it| it.outcome == Outcome::EventIdConflict) {
+                conflicting.push((request, own));
+            } else {
+                clear.push(request);
+                clear_judged.extend(own);
+            }
+        }
+        self.tell(clear, Ok(clear_judged));
+        let mut looked_at: Vec<_> =
+            conflicting.iter_mut().map(|(it, own)| (&mut it.events, own.as_slice())).collect();
+        let again = match recognise(&Log::of(self.db.clone()), &mut looked_at).await {
+            Ok(again) => again,
+            Err(error) => {
+                let error = sqlx::Error::Io(std::io::Error::other(error));
+                return self.tell(conflicting.into_iter().map(|it| it.0).collect(), Err(error));
+            }
+        };
+        let (again, settled): (Vec<_>, Vec<_>) =
+            conflicting.into_iter().zip(again).partition(|(_, again)| *again);
+        let (settled, judged): (Vec<_>, Vec<_>) = settled.into_iter().map(|it| it.0).unzip();
+        self.tell(settled, Ok(judged.into_iter().flatten().collect()));
+        let again: Vec<Request> = again.into_iter().map(|((request, _), _)| request).collect();
+        if !again.is_empty() {
+            let outcome = self.write(&again).await;
+            self.tell(again, outcome);
         }
     }
 
@@ -259,12 +334,18 @@ impl Writer {
             }
             Err(error) => {
                 tracing::error!(error = %error, requests = batch.len(), "append failed");
+                let cure = Cure::of(&error);
                 for request in batch {
                     // What is at fault alone would fail again for ever: nobody waits for it.
-                    if is_transient(&error) {
+                    if cure != Cure::None {
                         request.line.tear();
                     }
-                    let _ = request.answer.send(Err(AppendError::Unavailable(error.to_string())));
+                    let answer = match cure {
+                        // It was rolled back, and says nothing about the request.
+                        Cure::Later => AppendError::Busy,
+                        _ => AppendError::Unavailable(error.to_string()),
+                    };
+                    let _ = request.answer.send(Err(answer));
                 }
             }
         }
@@ -276,8 +357,9 @@ impl Writer {
         let mut attempt = 1;
         loop {
             match self.attempt(batch).await {
-                Err(error) if attempt < ATTEMPTS_MAX && is_transient(&error) => {
+                Err(error) if attempt < ATTEMPTS_MAX && Cure::of(&error) == Cure::Again => {
                     tracing::warn!(error = %error, attempt, "append is tried again");
+                    self.meter.count("sapa_db_retries_total", &[("reason", reason(&error))], 1);
                     tokio::time::sleep(delay).await;
                     attempt += 1;
                     delay *= 2;
@@ -305,21 +387,46 @@ impl Writer {
     }
 }
 
-/// Errors that another attempt may cure: a lost connection, a busy file, a rival transaction.
-fn is_transient(error: &sqlx::Error) -> bool {
-    match error {
-        sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::Protocol(_) => true,
-        sqlx::Error::Database(it) => {
-            // PostgreSQL: connection, serialization, deadlock, too many clients, shutdown, starting
-            // up. SQLite: busy and locked, each with its extended codes.
-            it.code().is_some_and(|code| {
-                let code = &*code;
-                code.starts_with("08")
-                    || ["40001", "40P01", "53300", "57P01", "57P02", "57P03"].contains(&code)
-                    || ["5", "6", "261", "262", "517", "773"].contains(&code)
-            })
+/// What may cure a failed attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cure {
+    /// Another attempt: a lost connection, a rival transaction.
+    Again,
+    /// Time: the statement has waited for as long as it may, and whoever asked has waited with it.
+    Later,
+    /// Nothing.
+    None,
+}
+
+impl Cure {
+    fn of(error: &sqlx::Error) -> Self {
+        match error {
+            sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::Protocol(_) => {
+                Self::Again
+            }
+            sqlx::Error::Database(it) => match it.code().as_deref() {
+                // PostgreSQL: `statement_timeout`. SQLite: busy, after waiting for the lock.
+                Some("57014" | "5" | "773") => Self::Later,
+                Some(code) if code.starts_with("08") || AGAIN.contains(&code) => Self::Again,
+                _ => Self::None,
+            },
+            _ => Self::None,
         }
-        _ => false,
+    }
+}
+
+/// PostgreSQL: serialization, deadlock, too many clients, shutdown, starting up, beside all about the
+/// connection (08). SQLite: locked, and busy at once.
+const AGAIN: [&str; 10] =
+    ["40001", "40P01", "53300", "57P01", "57P02", "57P03", "6", "261", "262", "517"];
+
+/// Why an attempt is repeated, as a label.
+fn reason(error: &sqlx::Error) -> &'static str {
+    match error {
+        sqlx::Error::PoolTimedOut => "no_connection",
+        sqlx::Error::Database(it) if it.code().is_some_and(|it| it.starts_with('4')) => "rival",
+        sqlx::Error::Database(_) => "refused",
+        _ => "connection_lost",
     }
 }
 
@@ -394,23 +501,36 @@ type Place = (usize, bool);
 
 /// Leaves the first of every id; the same id with other content is refused.
 fn without_twins(events: Vec<Incoming>) -> Result<(Vec<Incoming>, Vec<Place>), AppendError> {
-    let mut first: HashMap<(&str, &str, &str), (usize, &[u8; 32])> = HashMap::new();
+    let mut first: HashMap<(&str, &str, &str), (usize, &Incoming)> = HashMap::new();
     let mut places: Vec<Place> = Vec::with_capacity(events.len());
     for (index, it) in events.iter().enumerate() {
         let next = first.len();
         places.push(match first.entry(key(it)) {
-            Entry::Occupied(twin) if *twin.get().1 != it.fingerprint => {
+            Entry::Occupied(twin) if !is_same(twin.get().1, it) => {
                 return Err(AppendError::IdTwice { index });
             }
             Entry::Occupied(twin) => (twin.get().0, false),
             Entry::Vacant(place) => {
-                place.insert((next, &it.fingerprint));
+                place.insert((next, it));
                 (next, true)
             }
         });
     }
     let own = events.into_iter().zip(&places).filter(|(_, place)| place.1).map(|(it, _)| it);
     Ok((own.collect(), places))
+}
+
+/// The outcome of a request, with the places that its events had before twins were left out.
+fn placed(
+    outcome: Result<Vec<Appended>, AppendError>,
+    places: &[Place],
+) -> Result<Vec<Appended>, AppendError> {
+    let own = outcome.map_err(|error| error.at(|index| place_of(index, places)))?;
+    Ok(spread(&own, places))
+}
+
+fn is_same(first: &Incoming, second: &Incoming) -> bool {
+    first.fingerprint == second.fingerprint || first.differs_by_cut_time(second)
 }
 
 /// Which event of the request the `index`-th that was sent on is.
@@ -471,6 +591,15 @@ fn answer(events: &[Incoming], judged: Vec<Judged>) -> Result<Vec<Appended>, App
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_lost_connection_is_tried_again_under_a_name_of_the_table_of_metrics() {
+        let lost = sqlx::Error::Io(std::io::ErrorKind::ConnectionReset.into());
+        assert_eq!((Cure::of(&lost), reason(&lost)), (Cure::Again, "connection_lost"));
+        let waited = sqlx::Error::PoolTimedOut;
+        assert_eq!((Cure::of(&waited), reason(&waited)), (Cure::Again, "no_connection"));
+        assert_eq!(Cure::of(&sqlx::Error::RowNotFound), Cure::None);
+    }
 
     fn request(line: &Line) -> (Request, Answer) {
         let (answer, answered) = oneshot::channel();

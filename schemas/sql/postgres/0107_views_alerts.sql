@@ -6,6 +6,7 @@ CREATE TABLE alerts (
     holder    TEXT COLLATE "C" NOT NULL,
     kind      TEXT COLLATE "C" NOT NULL,
     severity  TEXT COLLATE "C" NOT NULL,
+    band      BIGINT NOT NULL,
     status    TEXT COLLATE "C" NOT NULL,
     open      BOOLEAN NOT NULL,
     step      BIGINT NOT NULL,
@@ -15,9 +16,12 @@ CREATE TABLE alerts (
     owner     TEXT COLLATE "C" NOT NULL,
     team      TEXT COLLATE "C" NOT NULL,
     rationed_on TEXT COLLATE "C",
+    handed_at BIGINT,
+    run       BIGINT,
     body      TEXT NOT NULL,
     PRIMARY KEY (alert, tenant)
 );
 CREATE INDEX alerts_holder ON alerts (holder, tenant);
-CREATE INDEX alerts_open ON alerts (fair_at, due_at, alert, tenant) WHERE open;
+CREATE INDEX alerts_open ON alerts (band, fair_at, due_at, alert, tenant) WHERE open;
+CREATE INDEX alerts_handed ON alerts (handed_at, team, tenant) WHERE handed_at IS NOT NULL;
 CREATE INDEX alerts_ration ON alerts (rationed_on, team, tenant) WHERE rationed_on IS NOT NULL;

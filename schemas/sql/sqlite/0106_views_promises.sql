@@ -24,7 +24,8 @@ CREATE TABLE promises (
     PRIMARY KEY (holder, promise, tenant)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX promises_id ON promises (promise, tenant);
-CREATE INDEX promises_due ON promises (due_at, promise, tenant);
+CREATE INDEX promises_due ON promises (due_at, promise, holder, tenant);
+CREATE INDEX promises_owed ON promises (due_at) WHERE state IN ('open', 'broken');
 
 CREATE TABLE answers (
     holder      TEXT    NOT NULL,

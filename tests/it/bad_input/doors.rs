@@ -89,6 +89,8 @@ pub(super) async fn key(
         hash: new.hash,
         scopes: scopes.words().into_iter().map(str::to_owned).collect(),
         sources: sources.iter().map(|it| it.parse().unwrap()).collect(),
+        venues: Vec::new(),
+        refuses_unknown_customers: false,
         actor: None,
         created_at: now,
         expires_at: Some(now + SignedDuration::from_hours(24 * days)),
@@ -138,6 +140,7 @@ impl Doors {
             views: views.await.unwrap(),
             tenants: Arc::new(api::Tenants::load(bench.log.db()).await.unwrap()),
             settings: Settings { default_scopes: sending, ..settings },
+            metrics: Arc::new(api::metrics::Metrics::new("0", "0", false)),
             surroundings: Arc::new(Alone),
         };
         let app = App::new(parts).await.unwrap();
@@ -289,6 +292,7 @@ pub(super) async fn ingest(bench: &Bench) -> Ingest {
         tenants: watch::channel(Arc::new(BTreeMap::from([(main(), settings)]))).1,
         home: main(),
         counters: Arc::default(),
+        meter: store::meter::silent(),
         ack_wait: bench.limits.ack_wait,
     };
     Ingest::new(parts)

@@ -80,7 +80,7 @@ async fn the_hotel_gives_every_total(house: &House) {
 /// The events of the file; there is no row that gives none.
 fn file() -> impl Iterator<Item = Vec<u8>> {
     let path = root().join("tests/fixtures/hotel_h1/hotel_h1.csv.gz");
-    reader(&path, "hotel_h1").map(|it| it.unwrap().outcome.unwrap())
+    reader(&path, "hotel").map(|it| it.unwrap().outcome.unwrap())
 }
 
 /// Every total that was counted is expected so, and only those of [`NOT_MAPPED`] were not counted.
@@ -345,8 +345,11 @@ async fn imported_silences_ring_so_many_a_day(house: &House) {
     let a_day = house.snapshot().await.policies_of(&crate::house::main_tenant());
     let a_day = a_day.in_force(house.clock.now()).alert.import_alerts_per_day;
 
-    // When the reactions come to rest on the day of the import, the first ration has rung.
+    // When the import has ended, and the reactions come to rest, the first ration has rung.
     let began = Instant::now();
+    house.settle().await;
+    assert_eq!(rations(house).await, []);
+    house.clock.set(house.clock.now() + reactions::reactor::IMPORT_QUIET);
     house.settle().await;
     eprintln!("at rest after {:.1?}", began.elapsed());
     assert_eq!(rations(house).await, [("2026-07-01".to_owned(), a_day)]);
@@ -389,19 +392,27 @@ async fn rations(house: &House) -> Vec<(String, i64)> {
     })
 }
 
-/// Since when the least overdue customer who rang was overdue, and the most overdue who waits.
+/// Since when the least overdue customer who rang was overdue, and the most overdue who waits. What
+/// was held back by a booking until it began is overdue since then, also if nobody came. Whoever is
+/// overdue has rung or waits.
 async fn overdue_since(house: &House) -> (Timestamp, Timestamp) {
     let mut snapshot = house.snapshot().await;
-    let (rung, waiting): (SqlTime, SqlTime) = on_tx!(&mut snapshot.tx, conn => {
+    let (rung, waiting, lost): (SqlTime, SqlTime, i64) = on_tx!(&mut snapshot.tx, conn => {
         sqlx::query_as(
             "SELECT (SELECT max(first) FROM (SELECT min(due_at) AS first FROM alerts GROUP BY holder) AS rung),
-                    (SELECT min(effective_due_at) FROM clocks
-                      WHERE NOT muted AND NOT resting
-                        AND holder NOT IN (SELECT holder FROM alerts))",
+                    (SELECT min(act_at) FROM agenda
+                      WHERE queue = 'rationed'
+                        AND holder NOT IN (SELECT holder FROM alerts)),
+                    (SELECT count(*) FROM clocks
+                      WHERE NOT muted AND NOT resting AND effective_due_at <= $1
+                        AND holder NOT IN (SELECT holder FROM alerts)
+                        AND holder NOT IN (SELECT holder FROM agenda WHERE queue = 'rationed'))",
         )
+        .bind(SqlTime(house.clock.now()))
         .fetch_one(conn)
         .await
         .unwrap()
     });
+    assert_eq!(lost, 0);
     (rung.0, waiting.0)
 }

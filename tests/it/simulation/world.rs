@@ -564,10 +564,13 @@ impl World {
         while self.answer(i) {}
         let standing = self.inbound.standing();
         let pinned = standing.pinned.map(|it| it.to_string());
-        let unseen: Vec<_> =
-            process.intake.unseen(pinned.as_deref(), standing.delivered_up_to).collect();
-        for place in unseen {
-            self.inbound.hear(place.stream_sequence, u64::MAX, Reply::Nak, self.now);
+        let unanswered = process.intake.unanswered(
+            pinned.as_deref(),
+            standing.acked_up_to,
+            standing.delivered_up_to,
+        );
+        for place in unanswered {
+            self.inbound.hear(place, u64::MAX, Reply::Nak, self.now);
         }
         self.ledger.release(&process.holder, self.wall(i));
         self.note(|| format!("{i} stops as planned"));

@@ -1,6 +1,8 @@
 //! The articles acted out: people with names, in their order, exact to the minute.
 
 mod a_first_stay;
+mod every_kind;
+mod late_facts;
 mod the_late_tablet;
 mod the_small_customer;
 mod tomorrow_then;

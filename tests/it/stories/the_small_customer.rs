@@ -69,7 +69,7 @@ async fn the_small_customer_is_not_forgotten(house: House) {
         (Some("raised"), Some("dewi"), "2026-06-24 09:00".into())
     );
 
-    // Dewi acknowledges and nothing happens; so does Rudi.
+    // Dewi acknowledges and nothing happens; so does the lead.
     let acknowledge = |at: &'static str, until: &'static str, by: &'static str| {
         let data = json!({"alert": id, "until": until, "by": by});
         house.fact(at, "c-sari", "alert.acknowledged", data)
@@ -79,17 +79,17 @@ async fn the_small_customer_is_not_forgotten(house: House) {
     let alert = ours(house.alerts("c-sari").await).unwrap();
     assert_eq!(
         (alert["state"].as_str(), alert["step"].as_i64(), alert["owner"].as_str()),
-        (Some("escalated"), Some(1), Some("rudi"))
+        (Some("escalated"), Some(1), Some("lead"))
     );
-    acknowledge("2026-06-25T11:00:00+07:00", "2026-06-26T10:00:00+07:00", "rudi").await;
+    acknowledge("2026-06-25T11:00:00+07:00", "2026-06-26T10:00:00+07:00", "lead").await;
     house.pass_until("2026-06-26T10:00:00+07:00").await;
     let alert = ours(house.alerts("c-sari").await).unwrap();
     assert_eq!(
         (alert["state"].as_str(), alert["step"].as_i64(), alert["owner"].as_str()),
-        (Some("escalated"), Some(2), Some("sri"))
+        (Some("escalated"), Some(2), Some("manager"))
     );
 
-    // When Rudi reaches her, that event resolves it, and her rhythm stays what it may be at most.
+    // When the lead reaches her, that event resolves it, and her rhythm stays what it may be at most.
     contacted(&house, "2026-06-26T10:20:00+07:00", "reached").await;
     let alert = ours(house.alerts("c-sari").await).unwrap();
     assert_eq!(

@@ -117,7 +117,7 @@ async fn a_promise_is_broken_then_late_then_kept(house: &House) {
     let alert = house.alert("c-rina", "promise").await;
     assert_eq!(
         (&alert["state"], &alert["step"], &alert["owner"]),
-        (&json!("escalated"), &json!(1), &json!("rudi"))
+        (&json!("escalated"), &json!(1), &json!("lead"))
     );
 
     // When Ani answers on Tuesday 10:30, it is late, and that answer resolves the alert.

@@ -7,11 +7,10 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use bytes::{Bytes, BytesMut};
+use events::cloudevents::{BATCH_BYTES_MAX, EVENT_BYTES_MAX};
 use events::problem::{Code, Problem};
+use events::wire::Form;
 use futures_util::StreamExt;
-use serde_json::{Map, Value};
-
-use crate::params::Mode;
 
 /// Bytes of all header names and values.
 pub const HEAD_BYTES_MAX: usize = 16 * 1024;
@@ -133,55 +132,19 @@ fn media_type(headers: &HeaderMap) -> String {
     value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
-/// How a body of events is written down, before its bytes are read.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Announced {
-    /// One event as JSON.
-    Structured,
-    /// Several.
-    Batch,
-    /// Attributes in headers.
-    Binary(Map<String, Value>),
-    /// JSON: an object is one event, an array is several.
-    Json,
+/// The form that the headers of a request announce, the same as over NATS.
+pub fn form(headers: &HeaderMap) -> Result<Form, Box<Problem>> {
+    let all: Vec<(&str, &[u8])> =
+        headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+    Form::of(all.iter().copied())
 }
 
-impl Announced {
-    /// What the headers say.
-    pub fn of(headers: &HeaderMap) -> Result<Self, Box<Problem>> {
-        uncompressed(headers)?;
-        let binary = headers.contains_key("ce-specversion");
-        let announced = match media_type(headers).as_str() {
-            "application/cloudevents+json" => Self::Structured,
-            "application/cloudevents-batch+json" => Self::Batch,
-            "application/json" if binary => return Ok(Self::Binary(attributes(headers)?)),
-            "application/json" => Self::Json,
-            _ => return Err(unsupported()),
-        };
-        if binary {
-            return Err(Box::new(Problem::of(Code::ModeAmbiguous)));
-        }
-        Ok(announced)
-    }
-
-    /// The most bytes such a body may have.
-    #[must_use]
-    pub fn bytes_max(&self) -> usize {
-        match self {
-            Self::Structured | Self::Binary(_) => events::cloudevents::EVENT_BYTES_MAX,
-            Self::Batch | Self::Json => events::cloudevents::BATCH_BYTES_MAX,
-        }
-    }
-
-    /// How to read it, now that the bytes are here.
-    #[must_use]
-    pub fn mode(self, bytes: &[u8]) -> Mode {
-        match self {
-            Self::Batch => Mode::Batch,
-            Self::Binary(attributes) => Mode::Binary(attributes),
-            Self::Json if bytes.trim_ascii_start().starts_with(b"[") => Mode::Batch,
-            Self::Structured | Self::Json => Mode::Structured,
-        }
+/// The most bytes a body of this form may have.
+#[must_use]
+pub fn bytes_max(form: &Form) -> usize {
+    match form {
+        Form::Structured | Form::Binary(_) | Form::Untyped => EVENT_BYTES_MAX,
+        Form::Batch | Form::Json => BATCH_BYTES_MAX,
     }
 }
 
@@ -191,22 +154,11 @@ pub fn json_type(headers: &HeaderMap, body: &[u8]) -> Result<(), Box<Problem>> {
     if body.is_empty() || media_type(headers) == "application/json" {
         return Ok(());
     }
-    Err(unsupported())
-}
-
-fn unsupported() -> Box<Problem> {
-    Box::new(Problem::new(
+    Err(Box::new(Problem::new(
         Code::MediaType,
-        "Content-Type must be application/cloudevents+json, application/cloudevents-batch+json or application/json.",
-        "Content-Type harus application/cloudevents+json, application/cloudevents-batch+json, atau application/json.",
-    ))
-}
-
-/// The `ce-*` headers as attributes (C4, bad input B63).
-fn attributes(headers: &HeaderMap) -> Result<Map<String, Value>, Box<Problem>> {
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok());
-    let all = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-    events::headers::attributes(all, kind)
+        "Content-Type must be application/json.",
+        "Content-Type harus application/json.",
+    )))
 }
 
 #[cfg(test)]
@@ -227,19 +179,6 @@ mod tests {
         for host in ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example:7272", ""] {
             assert!(!asked(host), "{host}");
         }
-    }
-
-    #[test]
-    fn json_may_be_one_event_or_several_and_other_types_are_refused() {
-        let announced = |kind: &'static str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::CONTENT_TYPE, kind.parse().unwrap());
-            Announced::of(&headers)
-        };
-        let json = announced("application/json; charset=utf-8").unwrap();
-        assert_eq!(json.clone().mode(b"  [{}]"), Mode::Batch);
-        assert_eq!(json.mode(b"{}"), Mode::Structured);
-        assert_eq!(announced("text/plain").unwrap_err().code, Code::MediaType);
     }
 
     #[tokio::test]

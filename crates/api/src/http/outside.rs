@@ -10,15 +10,15 @@ use serde_json::json;
 
 use super::router::{Served, framed, identify};
 use super::shape;
-use crate::answer::json as text_of;
+use crate::answer::{json as text_of, missing};
 use crate::health;
 use crate::http::shape::Framed;
 use crate::metrics;
 use crate::ops;
-use crate::problems;
+use crate::problems::{self, Entry};
 use crate::schemas;
 use crate::scope::Scope;
-use crate::surroundings::{Sample, State as Part};
+use crate::surroundings::State as Part;
 
 const JSON: &str = "application/json; charset=utf-8";
 const HTML: &str = "text/html; charset=utf-8";
@@ -129,6 +129,8 @@ async fn version(State(served): State<Served>) -> Response<Body> {
         "commit": it.commit,
         "built_at": it.built_at,
         "api": "v1",
+        // So that a publisher who knows the server does not have to guess which broker is its own.
+        "nats": served.app.surroundings.broker(),
     });
     document(200, JSON, body.to_string())
 }
@@ -147,71 +149,9 @@ async fn scrape(State(served): State<Served>, request: Request) -> Response<Body
         }
     }
     let mut samples = app.surroundings.samples();
-    samples.extend(own_samples(&served).await);
+    samples.extend(metrics::gauges::samples(app).await);
     app.metrics.take(&samples);
     document(200, metrics::MEDIA_TYPE, app.metrics.text())
-}
-
-/// What is read when somebody asks: the log's head, what waits, what is open.
-async fn own_samples(served: &Served) -> Vec<Sample> {
-    let app = &served.app;
-    let free = app.streams.available_permits();
-    let mut samples = vec![
-        Sample::of("sapa_append_queue_requests", count(app.appender.waiting())),
-        Sample::of("sapa_sse_clients", count(crate::app::STREAMS_MAX.saturating_sub(free))),
-    ];
-    if let Ok(head) = app.log.head().await {
-        samples.push(Sample::of("sapa_log_position", float(head)));
-    }
-    samples.extend(view_samples(served).await);
-    if let Ok(open) = store::quarantine::count_open(app.db()).await {
-        let of_code = |(code, rows): (String, i64)| {
-            Sample::of("sapa_quarantine_open", float(rows)).with("code", code)
-        };
-        samples.extend(open.into_iter().map(of_code));
-    }
-    samples
-}
-
-/// How far the read models are, who is set aside, and what rings.
-async fn view_samples(served: &Served) -> Vec<Sample> {
-    let app = &served.app;
-    let (Ok(mut snapshot), Ok(head)) = (app.views.snapshot().await, app.log.head().await) else {
-        return Vec::new();
-    };
-    let position = snapshot.position;
-    let parked = projections::parked::load(&mut snapshot.tx).await.unwrap_or_default();
-    let parked = parked.iter().filter(|it| !it.skipped).count();
-    let mut samples = Vec::new();
-    for name in projections::NAMES {
-        for (series, value) in [
-            ("sapa_projection_position", float(position)),
-            ("sapa_projection_lag_events", float(head - position)),
-            ("sapa_projection_parked_customers", count(parked)),
-        ] {
-            samples.push(Sample::of(series, value).with("projection", name));
-        }
-    }
-    if let Ok(open) = projections::alerts::query::count_open(&mut snapshot).await {
-        for kind in metrics::ALERT_KINDS {
-            for severity in metrics::SEVERITIES {
-                let same = |it: &&(String, String, i64)| it.0 == *kind && it.1 == *severity;
-                let rows = open.iter().find(same).map_or(0, |it| it.2);
-                let sample = Sample::of("sapa_alerts_open", float(rows));
-                samples.push(sample.with("kind", *kind).with("severity", *severity));
-            }
-        }
-    }
-    samples
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a gauge is a float, and no count here nears 2^53")]
-fn float(it: i64) -> f64 {
-    it as f64
-}
-
-fn count(it: usize) -> f64 {
-    float(i64::try_from(it).unwrap_or(i64::MAX))
 }
 
 async fn catalogue(headers: HeaderMap) -> Response<Body> {
@@ -223,15 +163,17 @@ async fn schema(
     Path(file): Path<String>,
     request: Request,
 ) -> Response<Body> {
-    match schemas::file(&file) {
-        Some(text) => cached(request.headers(), "application/schema+json", text),
-        None => missing(&served, &request),
+    if let Some(text) = schemas::file(&file) {
+        return cached(request.headers(), "application/schema+json", text);
     }
+    let none = missing("schema", "skema", "name");
+    let none = none.hint("/schemas lists them.", "/schemas memuat daftarnya.");
+    refuse(&served, &request, &none)
 }
 
-fn missing(served: &Served, request: &Request) -> Response<Body> {
+fn refuse(served: &Served, request: &Request, problem: &Problem) -> Response<Body> {
     let framed: Framed = framed(&served.app, request);
-    shape::problem(&served.app, &Problem::of(Code::NotFound), &framed)
+    shape::problem(&served.app, problem, &framed)
 }
 
 fn language(served: &Served, request: &Request) -> Language {
@@ -262,10 +204,14 @@ async fn one_problem(
     Path(code): Path<String>,
     request: Request,
 ) -> Response<Body> {
-    let Some(code) = Code::from_word(&code) else { return missing(&served, &request) };
+    let Some(entry) = Entry::from_word(&code) else {
+        let none = missing("problem or warning", "masalah atau peringatan", "code");
+        let none = none.hint("/problems lists them.", "/problems memuat daftarnya.");
+        return refuse(&served, &request, &none);
+    };
     if wants_html(request.headers()) {
         let language = language(&served, &request);
-        return page(language, problems::html(code, language));
+        return page(language, entry.html(language));
     }
-    document(200, JSON, text_of(&problems::told(code)))
+    document(200, JSON, text_of(&entry.told()))
 }

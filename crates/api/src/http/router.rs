@@ -61,6 +61,29 @@ pub fn router(app: &Arc<App>, extra: Router, stop: &CancellationToken) -> Router
         .layer(from_fn_with_state(served, around))
 }
 
+/// What those are answered who come past the proxy.
+pub fn outsiders(app: &Arc<App>, stop: &CancellationToken) -> Router {
+    let served = Served { app: Arc::clone(app), stop: stop.clone() };
+    Router::new()
+        .fallback(past_the_proxy)
+        .with_state(served.clone())
+        .layer(from_fn_with_state(served, around))
+}
+
+async fn past_the_proxy(State(served): State<Served>, request: Request) -> Response<Body> {
+    let framed = framed(&served.app, &request);
+    let problem = Problem::new(
+        Code::HostNotAllowed,
+        "Only the proxy in front of this server may connect to it.",
+        "Hanya proksi di depan server ini yang boleh terhubung.",
+    )
+    .hint(
+        "Use the address of the proxy; http.trusted_proxies names who may connect.",
+        "Gunakan alamat proksi; http.trusted_proxies memuat siapa yang boleh terhubung.",
+    );
+    shape::problem(&served.app, &problem, &framed)
+}
+
 const fn filter(method: Method) -> MethodFilter {
     match method {
         Method::Get => MethodFilter::GET,
@@ -169,6 +192,7 @@ pub(crate) async fn identify(
     let text = |name: &str| parts.headers.get(name).and_then(|it| it.to_str().ok());
     let carried = Carried {
         authorization: text("authorization"),
+        tenant: text("sapa-tenant"),
         actor: text("sapa-actor"),
         at_least: text("sapa-at-least"),
         idempotency_key: text("idempotency-key"),
@@ -182,10 +206,10 @@ pub(crate) async fn identify(
 }
 
 async fn events_of(headers: &HeaderMap, body: Body) -> Result<Raw, Box<Problem>> {
-    let announced = intake::Announced::of(headers)?;
-    let bytes = intake::body(body, headers, announced.bytes_max()).await?;
-    let mode = announced.mode(&bytes);
-    Ok(Raw { bytes, mode })
+    let form = intake::form(headers)?;
+    let bytes = intake::body(body, headers, intake::bytes_max(&form)).await?;
+    let form = form.settled(&bytes)?;
+    Ok(Raw { bytes, form, may_wrap: false })
 }
 
 /// The parameters in path and query.

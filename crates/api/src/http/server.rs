@@ -15,6 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::proxy::admits;
 use super::router::router;
 use crate::app::App;
 
@@ -44,6 +45,7 @@ pub async fn serve_with(
     stop: CancellationToken,
 ) -> io::Result<()> {
     let router = router(&app, extra, &stop);
+    let outsiders = super::router::outsiders(&app, &stop);
     let places = Arc::new(Semaphore::new(app.settings.connections_max));
     let graceful = GracefulShutdown::new();
     loop {
@@ -58,8 +60,10 @@ pub async fn serve_with(
             () = stop.cancelled() => break,
         };
         match accepted {
-            Ok((stream, _)) => {
-                let connection = graceful.watch(connection(stream, &router));
+            Ok((stream, peer)) => {
+                let router =
+                    if admits(&app.settings.proxies, peer.ip()) { &router } else { &outsiders };
+                let connection = graceful.watch(connection(stream, router));
                 app.tracker.spawn(async move {
                     // Clients that vanish are no news.
                     if let Err(error) = connection.await {

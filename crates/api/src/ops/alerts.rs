@@ -5,23 +5,27 @@
 
 use std::collections::HashMap;
 
-use events::id::CustomerId;
 use events::kind::Kind;
 use events::problem::{Code, Problem};
-use events::time::{parse_instant, spell};
-use jiff::{SignedDuration, Timestamp};
+use events::spoken::time;
+use events::time::spell;
+use jiff::SignedDuration;
 use projections::alerts::query::{self, Found, Wanted};
+use projections::alerts::sentence::Reader;
 use projections::alerts::{Status, due};
+use projections::listing::Window;
+use projections::{Dossier, Key};
 use reactions::command::{self, Refusal};
+use reactions::worklist::{HandOut, Queue};
 use serde_json::{Map, Value, json};
 
 use super::view::{Look, look};
 use super::{Body, Handler, Operation};
-use crate::answer::{Reply, not_found, put, unread};
+use crate::answer::{Reply, missing, put, unread};
 use crate::app::{App, Caller};
 use crate::page::{Cursors, List, Walk};
 use crate::params::{Params, invalid};
-use crate::record::{Draft, ai_may, created, record, refused, who};
+use crate::record::{Draft, ai_may, created, record, refused};
 use crate::scope::Scope;
 
 const LIST: Handler = |app, caller, params| Box::pin(list(app, caller, params));
@@ -84,14 +88,18 @@ const KINDS: [&str; 6] =
 /// An alert as this caller may see it.
 fn told(
     it: &Found,
+    look: &Look,
     caller: &Caller,
-    names: &HashMap<CustomerId, String>,
-    now: Timestamp,
+    holders: &HashMap<Key, Dossier>,
     history: bool,
 ) -> Value {
-    let customer = it.holder.as_customer();
-    let name = customer.as_ref().and_then(|it| names.get(it)).map(String::as_str);
-    let mut out = it.to_json(name, now, history);
+    let dossier = holders.get(&(caller.tenant().clone(), it.holder.clone()));
+    let reader = Reader {
+        now: look.now,
+        zone: &look.policies.calendar.zone,
+        sees_personal: caller.sees_personal(),
+    };
+    let mut out = it.to_json(dossier, reader, history);
     let mut masked = Vec::new();
     if !caller.sees_personal() {
         // A note is free text about a customer.
@@ -109,33 +117,22 @@ fn told(
     out
 }
 
-fn place(it: &Found) -> String {
-    let (fair_at, due_at, id) = &it.place;
-    format!("{} {} {id}", spell(*fair_at), spell(*due_at))
-}
-
-fn after(place: Option<&str>) -> Option<query::Place> {
-    let mut parts = place?.splitn(3, ' ');
-    let mut instant = || parts.next().and_then(|it| parse_instant(it).ok());
-    let (fair_at, due_at) = (instant(), instant());
-    fair_at.zip(due_at).zip(parts.next()).map(|((fair, due), id)| (fair, due, id.to_owned()))
-}
-
 /// One page of alerts, and the ways on.
 async fn page_of(
+    app: &App,
     look: &mut Look,
     caller: &Caller,
     walk: &Walk<'_>,
-    mut wanted: Wanted,
+    window: &Window,
+    wanted: &Wanted,
 ) -> Result<(Vec<Found>, Cursors), Box<Problem>> {
-    (wanted.after, wanted.back) = (after(walk.place()), walk.is_back());
-    let found = query::list(&mut look.snapshot, caller.tenant(), &wanted, walk.rows())
+    let (log, tenant) = (&app.log, caller.tenant());
+    let found = query::list(&mut look.snapshot, log, tenant, wanted, window)
         .await
         .map_err(|error| unread(&error))?;
-    let (found, mut sides) = walk.page(found, place);
-    if let Some((back, place)) = sides.unknown() {
-        (wanted.back, wanted.after) = (back, after(place));
-        let other = query::list(&mut look.snapshot, caller.tenant(), &wanted, 1).await;
+    let (found, mut sides, ends) = walk.ordered(found);
+    if let Some(other) = ends.other(&sides, window) {
+        let other = query::list(&mut look.snapshot, log, tenant, wanted, &other).await;
         sides.tell(!other.map_err(|error| unread(&error))?.is_empty());
     }
     let cursors = walk.cursors(&sides);
@@ -154,13 +151,13 @@ async fn list(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<P
         customer: read.parsed("customer"),
         owner: text(read.text("owner")),
         team: text(read.text("team")),
-        ..Wanted::default()
     };
     let cursor = read.text("cursor");
     read.done()?;
-    let walk = list.walk(cursor, limit)?;
+    let (mut walk, window) = list.window(cursor, limit)?;
     let mut look = look(app, caller, &params).await?;
-    let (found, cursors) = page_of(&mut look, caller, &walk, wanted).await?;
+    walk.begin(look.snapshot.moment());
+    let (found, cursors) = page_of(app, &mut look, caller, &walk, &window, &wanted).await?;
     let items = told_all(&mut look, caller, &found).await?;
     Ok(look.page(&items, cursors))
 }
@@ -170,29 +167,41 @@ async fn told_all(
     caller: &Caller,
     found: &[Found],
 ) -> Result<Vec<Value>, Box<Problem>> {
-    let customers = found.iter().filter_map(|it| it.holder.as_customer());
-    let names = look.names(caller, customers).await?;
-    Ok(found.iter().map(|it| told(it, caller, &names, look.now, false)).collect())
+    let holders = holders(look, caller, found).await?;
+    Ok(found.iter().map(|it| told(it, look, caller, &holders, false)).collect())
+}
+
+async fn told_one(look: &mut Look, caller: &Caller, found: &Found) -> Result<Value, Box<Problem>> {
+    let holders = holders(look, caller, std::slice::from_ref(found)).await?;
+    Ok(told(found, look, caller, &holders, true))
+}
+
+async fn holders(
+    look: &mut Look,
+    caller: &Caller,
+    found: &[Found],
+) -> Result<HashMap<Key, Dossier>, Box<Problem>> {
+    let key = |it: &Found| (caller.tenant().clone(), it.holder.clone());
+    look.dossiers(found.iter().map(key).collect()).await
 }
 
 async fn one(look: &mut Look, caller: &Caller, id: &str) -> Result<Found, Box<Problem>> {
     query::get(&mut look.snapshot, caller.tenant(), id)
         .await
         .map_err(|error| unread(&error))?
-        .ok_or_else(not_found)
+        .ok_or_else(|| missing("alert", "peringatan", "id"))
 }
 
 async fn get(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<Problem>> {
     let id = params.read().text("id").unwrap_or_default().to_owned();
     let mut look = look(app, caller, &params).await?;
     let found = one(&mut look, caller, &id).await?;
-    let names = look.names(caller, found.holder.as_customer()).await?;
     let version = found.alert.version;
-    let body = told(&found, caller, &names, look.now, true);
+    let body = told_one(&mut look, caller, &found).await?;
     Ok(look.answer(body).etag(version))
 }
 
-/// Whose turn it is in a team: alerts that nobody has taken.
+/// What waits in a team, the most urgent first, and which of it is handed out next.
 async fn worklist(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<Problem>> {
     let list = List::new(&caller.tenant, "worklist.list", params.values(), &app.log_id);
     let mut read = params.read();
@@ -200,43 +209,59 @@ async fn worklist(app: &App, caller: &Caller, params: Params) -> Result<Reply, B
     let team = read.text("team").map(str::to_owned);
     let cursor = read.text("cursor");
     read.done()?;
-    let walk = list.walk(cursor, limit)?;
-    let wanted = Wanted { team, ..Wanted::default() };
+    let (mut walk, window) = list.window(cursor, limit)?;
+    let state = Some(query::WAITING.to_owned());
+    let wanted = Wanted { team, state, ..Wanted::default() };
     let mut look = look(app, caller, &params).await?;
-    let (found, cursors) = page_of(&mut look, caller, &walk, wanted).await?;
-    let waiting: Vec<Found> = found.into_iter().filter(is_waiting).collect();
-    let items = told_all(&mut look, caller, &waiting).await?;
-    Ok(look.page(&items, cursors))
+    walk.begin(look.snapshot.moment());
+    let (found, cursors) = page_of(app, &mut look, caller, &walk, &window, &wanted).await?;
+    let items = told_all(&mut look, caller, &found).await?;
+    let next = queue(app, &mut look, caller, wanted.team.as_deref()).await?.next();
+    let (on, back) = (&cursors.next, &cursors.prev);
+    let next = next.map(|it| it.found.id);
+    let body = json!({ "items": items, "next": next, "next_cursor": on, "prev_cursor": back });
+    Ok(Reply { cursors, ..look.answer(body) })
 }
 
-fn is_waiting(it: &Found) -> bool {
-    matches!(it.alert.status, Status::Raised | Status::Escalated)
+async fn queue(
+    app: &App,
+    look: &mut Look,
+    caller: &Caller,
+    team: Option<&str>,
+) -> Result<Queue, Box<Problem>> {
+    let policies = look.policies.clone();
+    Queue::of(&mut look.snapshot, &app.log, caller.tenant(), team, &policies)
+        .await
+        .map_err(|error| unread(&error))
 }
 
 /// Hands out the alert whose turn it is; if two ask at once, each gets another one.
 async fn next(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<Problem>> {
-    const LOOKED_AT: i64 = 100;
     let mut read = params.read();
-    let team = read.text("team").map(str::to_owned);
+    let team = read.text("team");
     read.done()?;
     let mut look = look(app, caller, &Params::default()).await?;
     ai_may(caller, &look.policies, None)?;
-    let wanted = Wanted { team, ..Wanted::default() };
-    let found = query::list(&mut look.snapshot, caller.tenant(), &wanted, LOOKED_AT)
-        .await
-        .map_err(|error| unread(&error))?;
     let minutes = look.policies.fairness.claim_minutes;
     let until = look.now + SignedDuration::from_mins(minutes);
-    for it in found.iter().filter(|it| is_waiting(it)) {
-        let draft =
-            draft(Kind::AlertAcknowledged, it, json!({"until": spell(until), "by": who(caller)}));
+    for HandOut { found, run } in queue(app, &mut look, caller, team).await? {
+        let data = json!({ "until": spell(until), "by": taker(caller, &found), "run": run });
+        let draft = draft(Kind::AlertAcknowledged, &found, data);
         match record(app, caller, "worklist.next", vec![draft]).await {
             Err(problem) if problem.code == Code::VersionConflict => {}
             Err(problem) => return Err(problem),
-            Ok(receipts) => return Ok(shown(app, caller, &receipts, it.id.as_str()).await),
+            Ok(receipts) => {
+                tally(app, &found, "acknowledged");
+                return Ok(shown(app, caller, &receipts, found.id.as_str()).await);
+            }
         }
     }
     Ok(look.answer(json!({ "alert": null })))
+}
+
+/// Who takes an alert on: the person that the request names, else whoever has it already.
+fn taker(caller: &Caller, it: &Found) -> String {
+    caller.actor.as_ref().map_or_else(|| it.alert.owner.to_string(), |it| it.id().to_owned())
 }
 
 /// An event about an alert, appended only if nothing has happened to it since we looked.
@@ -264,8 +289,7 @@ async fn shown(
     let alert = async {
         let mut look = super::view::after(app, caller, position).await?;
         let found = one(&mut look, caller, id).await?;
-        let names = look.names(caller, found.holder.as_customer()).await?;
-        Ok::<Value, Box<Problem>>(told(&found, caller, &names, look.now, true))
+        told_one(&mut look, caller, &found).await
     };
     created(receipts, alert.await.ok().map(|it| ("alert", it)))
 }
@@ -284,10 +308,11 @@ async fn ack(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<Pr
     read.done()?;
     let (look, found) = begin(app, caller, id).await?;
     let until = command::acknowledge(&found.alert, until, &look.policies, look.now)
-        .map_err(|it| refusal_told(&it))?;
-    let data = json!({ "until": spell(until), "by": who(caller) });
+        .map_err(|it| refusal_told(&it, &look))?;
+    let data = json!({ "until": spell(until), "by": taker(caller, &found) });
     let draft = draft(Kind::AlertAcknowledged, &found, data);
     let receipts = record(app, caller, "alerts.ack", vec![draft]).await?;
+    tally(app, &found, "acknowledged");
     Ok(shown(app, caller, &receipts, id).await)
 }
 
@@ -312,10 +337,11 @@ async fn snooze(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box
     let until = until
         .ok_or_else(|| invalid("for", "range", "lies too far ahead", "terlalu jauh di depan"))?;
     let until = command::snooze(&found.alert, until, &look.policies, look.now)
-        .map_err(|it| refusal_told(&it))?;
-    let data = json!({ "until": spell(until), "by": who(caller), "reason": reason });
+        .map_err(|it| refusal_told(&it, &look))?;
+    let data = json!({ "until": spell(until), "by": taker(caller, &found), "reason": reason });
     let draft = draft(Kind::AlertSnoozed, &found, data);
     let receipts = record(app, caller, "alerts.snooze", vec![draft]).await?;
+    tally(app, &found, "snoozed");
     Ok(shown(app, caller, &receipts, id).await)
 }
 
@@ -325,42 +351,57 @@ async fn escalate(app: &App, caller: &Caller, params: Params) -> Result<Reply, B
     let to: Option<events::id::Ident> = read.parsed("to");
     read.done()?;
     let (look, found) = begin(app, caller, id).await?;
-    let step = command::escalate(&found.alert).map_err(|it| refusal_told(&it))?;
+    let step = command::next_step(&found.alert);
     let to = to
         .or_else(|| due::superior(&found.alert, &look.policies, step))
         .unwrap_or_else(|| found.alert.owner.clone());
+    let step = command::escalate(&found.alert, &to).map_err(|it| refusal_told(&it, &look))?;
     let data = json!({ "step": step, "to": to, "reason": "manual" });
     let draft = draft(Kind::AlertEscalated, &found, data);
     let receipts = record(app, caller, "alerts.escalate", vec![draft]).await?;
+    tally(app, &found, "escalated");
     Ok(shown(app, caller, &receipts, id).await)
 }
 
-fn refusal_told(refusal: &Refusal) -> Box<Problem> {
+/// Counts what was done about an alert.
+fn tally(app: &App, found: &query::Found, action: &str) {
+    let labels = [("kind", found.alert.kind.as_str()), ("action", action)];
+    app.metrics.count("sapa_alert_events_total", &labels);
+}
+
+fn refusal_told(refusal: &Refusal, look: &Look) -> Box<Problem> {
     match refusal {
         Refusal::State(status) => {
-            let word = status.as_str();
-            Box::new(
-                Problem::new(
-                    Code::AlertState,
-                    format!("The alert is {word}; this is not possible then."),
-                    format!("Peringatan ini {word}; hal ini tidak dimungkinkan."),
-                )
-                .member("state", word),
-            )
+            let (en, id) = match status {
+                Status::Raised => ("is waiting for somebody", "sedang menunggu ditanggapi"),
+                Status::Acknowledged => ("has been taken already", "sudah ditanggapi"),
+                Status::Snoozed => ("has been put off", "sedang ditunda"),
+                Status::Escalated => ("was passed on", "sudah dinaikkan"),
+                Status::Resolved => ("is resolved", "sudah selesai"),
+                Status::Withdrawn => ("was withdrawn", "sudah ditarik"),
+            };
+            let problem = Problem::new(
+                Code::AlertState,
+                format!("This alert {en}, so it cannot be done."),
+                format!("Peringatan ini {id}, jadi hal itu tidak dapat dilakukan."),
+            );
+            Box::new(problem.member("state", status.as_str()))
         }
         Refusal::Past => invalid("until", "range", "must lie ahead", "harus di masa depan"),
-        Refusal::SnoozeMax { times, until } => {
+        Refusal::SnoozedOften { times } => refused(
+            "snooze_max",
+            format!("This alert has been put off {times} times, as often as the policy allows."),
+            format!("Peringatan ini sudah ditunda {times} kali, batas kebijakan."),
+        ),
+        Refusal::SnoozedLong { until } => {
+            let latest = time(*until, look.now, &look.policies.calendar.zone);
             let mut problem = refused(
                 "snooze_max",
-                refusal.to_string(),
-                format!(
-                    "peringatan boleh ditunda {times} kali, paling lama sampai {}",
-                    spell(*until)
-                ),
+                format!("This alert may be put off until {} at most.", latest.en),
+                format!("Peringatan ini boleh ditunda paling lama sampai {}.", latest.id),
             );
-            problem
-                .more_members
-                .insert("alternatives".to_owned(), json!({ "until": spell(*until) }));
+            let alternatives = json!({ "until": spell(*until) });
+            problem.more_members.insert("alternatives".to_owned(), alternatives);
             problem
         }
     }

@@ -1,10 +1,11 @@
 //! `complaints.*` and `improvements.*`: commands about what went wrong and what gets better.
 //!
-//! Which complaints there are is told by the timeline and by what we owe; their own read model is
-//! not here yet.
+//! Which complaints there are is shown by the timeline and by what we owe; their own read model is
+//! not built yet, so the list and the single complaint are refused with what to ask instead.
 
+use events::cloudevents::not_built;
 use events::kind::Kind;
-use events::problem::Problem;
+use events::problem::{Code, Problem};
 use serde_json::{Value, json};
 
 use super::{Body, Handler, Operation};
@@ -14,6 +15,22 @@ use crate::params::Params;
 use crate::record::{Draft, ai_may, created, known_customer, known_object, record, strip};
 use crate::scope::Scope;
 
+const LIST: Handler = |_, _, _| {
+    Box::pin(std::future::ready(Err(no_answer_yet(
+        "The list of complaints is not built yet.",
+        "Daftar keluhan belum dibuat.",
+        "Ask what is owed with `GET /v1/neglect?clock=owe` (`sapa neglect list --clock owe`), or a customer's complaints with `GET /v1/customers/{id}/timeline?topic=complaint`.",
+        "Tanyakan utang kita dengan `GET /v1/neglect?clock=owe` (`sapa neglect list --clock owe`), atau keluhan seorang pelanggan dengan `GET /v1/customers/{id}/timeline?topic=complaint`.",
+    ))))
+};
+const GET: Handler = |_, _, _| {
+    Box::pin(std::future::ready(Err(no_answer_yet(
+        "The page of one complaint is not built yet.",
+        "Halaman satu keluhan belum dibuat.",
+        "Read its facts with `GET /v1/streams/complaint/{id}` (`sapa event list --stream complaint/ID`).",
+        "Baca faktanya dengan `GET /v1/streams/complaint/{id}` (`sapa event list --stream complaint/ID`).",
+    ))))
+};
 const RAISE: Handler = |app, caller, params| Box::pin(raise(app, caller, params));
 const RESOLVE: Handler = |app, caller, params| {
     Box::pin(follow(
@@ -57,6 +74,25 @@ const fn command(
 
 /// The operations of this file.
 pub const OPERATIONS: &[Operation] = &[
+    Operation::view(
+        "complaints.list",
+        "/v1/complaints",
+        &[
+            "customer",
+            "state",
+            "kind",
+            "category",
+            "severity",
+            "returns_min",
+            "owner",
+            "from",
+            "to",
+            "limit",
+            "cursor",
+        ],
+        LIST,
+    ),
+    Operation::view("complaints.get", "/v1/complaints/{id}", &["id"], GET),
     command(
         "complaints.raise",
         "/v1/complaints",
@@ -95,6 +131,11 @@ pub const OPERATIONS: &[Operation] = &[
         ASSESS,
     ),
 ];
+
+/// Refuses a question whose read model is not built yet, and names what to ask instead.
+fn no_answer_yet(en: &str, id: &str, instead_en: &str, instead_id: &str) -> Box<Problem> {
+    Box::new(Problem::new(Code::NotBuilt, en, id).hint(instead_en, instead_id))
+}
 
 /// The id that was sent, or a new one.
 fn named(app: &App, params: &mut Params, member: &str) -> String {
@@ -143,6 +184,9 @@ async fn follow(
     kind: Kind,
     act: Option<&str>,
 ) -> Result<Reply, Box<Problem>> {
+    if !kind.is_built() {
+        return Err(not_built(kind));
+    }
     let policies = app.policies(caller.tenant()).await?;
     ai_may(caller, &policies, act)?;
     strip(&mut params);

@@ -1,15 +1,19 @@
 //! `customers.*`: who somebody is in ten lines, lists of them, and what we decide about them.
 
+use std::future::ready;
+
+use events::cloudevents::not_built;
 use events::id::Stream;
 use events::kind::{Direction, Kind};
-use events::problem::Problem;
+use events::problem::{Problem, Text};
+use events::spoken::{grouped, matter};
 use projections::card::{self, Card, Sort};
 use projections::loyalty::explain::Detail;
 use serde_json::{Map, Value, json};
 
 use super::view::{Look, customer, look};
 use super::{Body, Handler, Operation};
-use crate::answer::{Reply, unread};
+use crate::answer::{Reply, missing, unread};
 use crate::app::{App, Caller};
 use crate::page::List;
 use crate::params::{Params, invalid};
@@ -20,8 +24,9 @@ mod pieces;
 
 const LIST: Handler = |app, caller, params| Box::pin(list(app, caller, params));
 const GET: Handler = |app, caller, params| Box::pin(get(app, caller, params));
-const MERGE: Handler = |app, caller, params| Box::pin(merge(app, caller, params));
-const UNMERGE: Handler = |app, caller, params| Box::pin(unmerge(app, caller, params));
+// Joining customers and taking them apart would be recorded and change nothing yet.
+const MERGE: Handler = |_, _, _| Box::pin(ready(Err(not_built(Kind::CustomerMerged))));
+const UNMERGE: Handler = |_, _, _| Box::pin(ready(Err(not_built(Kind::CustomerUnmerged))));
 const ASSIGN: Handler = |app, caller, params| Box::pin(assign(app, caller, params));
 const TRAIT: Handler = |app, caller, params| Box::pin(note_trait(app, caller, params));
 const CONTACT: Handler = |app, caller, params| Box::pin(contact(app, caller, params));
@@ -100,12 +105,11 @@ async fn list(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<P
     let mut read = params.read();
     let limit = read.limit();
     let text = |it: Option<&str>| it.map(str::to_owned);
-    let mut filter = card::Filter {
+    let filter = card::Filter {
         search: text(read.text("search")),
         tier: text(read.word("tier", &["prospect", "secondary", "primary"])),
         owner: text(read.text("owner")),
         team: text(read.text("team")),
-        back: false,
     };
     let sort = match read.word("sort", &["last_in", "last_out", "name"]) {
         Some("last_out") => Sort::LastOut,
@@ -118,43 +122,38 @@ async fn list(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<P
     if filter.search.is_some() || sort == Sort::Name {
         caller.needs(Scope::PiiRead)?;
     }
-    let walk = list.walk(cursor, limit)?;
-    let after = |place: Option<&str>| serde_json::from_str::<card::Place>(place?).ok();
-    filter.back = walk.is_back();
+    let (mut walk, window) = list.window(cursor, limit)?;
     let mut look = look(app, caller, &params).await?;
-    let pii = caller.sees_personal();
-    let tenant = caller.tenant();
-    let from = after(walk.place());
+    walk.begin(look.snapshot.moment());
+    let (log, tenant, pii) = (&app.log, caller.tenant(), caller.sees_personal());
     let snapshot = &mut look.snapshot;
-    let found = card::list(snapshot, tenant, &filter, sort, from.as_ref(), walk.rows(), pii)
+    let found = card::list(snapshot, log, tenant, &filter, sort, &window, pii)
         .await
         .map_err(|error| unread(&error))?;
-    let (found, mut sides) = walk.page(found, |(place, _)| crate::answer::json(place));
-    if let Some((back, place)) = sides.unknown() {
-        filter.back = back;
-        let from = after(place);
-        let other = card::list(snapshot, tenant, &filter, sort, from.as_ref(), 1, pii).await;
+    let (cards, mut sides, ends) = walk.ordered(found);
+    if let Some(other) = ends.other(&sides, &window) {
+        let other = card::list(snapshot, log, tenant, &filter, sort, &other, pii).await;
         sides.tell(!other.map_err(|error| unread(&error))?.is_empty());
     }
-    let cards: Vec<Value> = found.into_iter().map(|(_, card)| card).collect();
     Ok(look.page(&cards, walk.cursors(&sides)))
 }
 
 async fn get(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<Problem>> {
     let customer = customer(&params)?;
     let mut look = look(app, caller, &params).await?;
-    let card = full(&mut look, caller, &customer).await?;
+    let card = full(app, &mut look, caller, &customer).await?;
     Ok(look.answer(card))
 }
 
 /// The card with everything that other read models know.
 async fn full(
+    app: &App,
     look: &mut Look,
     caller: &Caller,
     customer: &events::id::CustomerId,
 ) -> Result<Value, Box<Problem>> {
     let dossier = look.dossier(caller.tenant(), customer).await?;
-    let pieces = pieces::of(look, caller, customer, &dossier).await?;
+    let pieces = pieces::of(&app.log, look, caller, customer, &dossier).await?;
     let card = Card::of(customer, &dossier.card, &look.policies, look.now).compose(pieces);
     Ok(card.to_json(caller.sees_personal()))
 }
@@ -173,7 +172,7 @@ async fn about_customer(
     // What was recorded is recorded, whether or not it can be shown.
     let shown = async {
         let mut look = super::view::after(app, caller, position).await?;
-        full(&mut look, caller, &customer).await
+        full(app, &mut look, caller, &customer).await
     };
     let card = shown.await.ok().filter(|_| caller.scopes.allow(Scope::TimelineRead));
     Ok(created(&receipts, card.map(|it| ("customer", it))))
@@ -191,50 +190,6 @@ async fn begin(
     strip(params);
     let id = params.take("id");
     known_customer(app, caller, "id", id).await
-}
-
-async fn merge(app: &App, caller: &Caller, mut params: Params) -> Result<Reply, Box<Problem>> {
-    let customer = begin(app, caller, &mut params, Some("merge")).await?;
-    let mut read = params.read();
-    let absorbed = read.texts("absorbed");
-    if absorbed.is_empty() {
-        read.fault(
-            "absorbed",
-            "required",
-            "names at least one customer",
-            "menyebut sedikitnya satu pelanggan",
-        );
-    }
-    if absorbed.contains(&customer.as_str()) {
-        read.fault(
-            "absorbed",
-            "type",
-            "must not name the customer itself",
-            "tidak boleh menyebut pelanggan itu sendiri",
-        );
-    }
-    read.done()?;
-    for id in &absorbed {
-        known_customer(app, caller, "absorbed", Some(Value::from(*id))).await?;
-    }
-    let draft = Draft::new(Kind::CustomerMerged, params.into_data());
-    about_customer(app, caller, "customers.merge", customer, draft).await
-}
-
-async fn unmerge(app: &App, caller: &Caller, mut params: Params) -> Result<Reply, Box<Problem>> {
-    let customer = begin(app, caller, &mut params, Some("merge")).await?;
-    let mut read = params.read();
-    let merge = read.parsed("merge");
-    let merge = read.required("merge", merge);
-    read.done()?;
-    let Some(merge) = merge else { return Err(crate::answer::not_found()) };
-    let found = app.log.read_references(caller.tenant(), &[merge]).await;
-    let found = found.map_err(|error| unread(&error))?;
-    if !found.iter().any(|it| it.kind == Kind::CustomerMerged) {
-        return Err(crate::answer::not_found());
-    }
-    let draft = Draft::new(Kind::CustomerUnmerged, params.into_data());
-    about_customer(app, caller, "customers.unmerge", customer, draft).await
 }
 
 async fn assign(app: &App, caller: &Caller, mut params: Params) -> Result<Reply, Box<Problem>> {
@@ -307,7 +262,7 @@ async fn earlier_plan(
     plan: &str,
 ) -> Result<Map<String, Value>, Box<Problem>> {
     const PAGE: usize = 500;
-    let not_found = crate::answer::not_found;
+    let not_found = || missing("plan", "rencana", "plan");
     let stream: Stream = format!("customer/{customer}").parse().map_err(|_| not_found())?;
     let mut after = 0;
     let mut found = None;
@@ -348,8 +303,16 @@ async fn reward(app: &App, caller: &Caller, mut params: Params) -> Result<Reply,
         let balance = dossier.loyalty.balance(reward);
         return Err(crate::record::refused(
             "balance",
-            format!("The balance of this reward is {balance}; {amount} is more."),
-            format!("Saldo hadiah ini {balance}; {amount} lebih besar."),
+            format!(
+                "The balance of this reward is {}, which is less than {}.",
+                grouped(balance, ','),
+                grouped(amount, ',')
+            ),
+            format!(
+                "Saldo hadiah ini {}, kurang dari {}.",
+                grouped(balance, '.'),
+                grouped(amount, '.')
+            ),
         ));
     }
     let draft = Draft::new(Kind::RewardPosted, params.into_data());
@@ -375,10 +338,13 @@ fn fix_first(
         Detail::Short,
     );
     let Some(held) = answer.held.filter(|it| it.since.is_some()) else { return Ok(()) };
+    let matters: Vec<Text> = held.by.iter().map(|it| matter(it)).collect();
+    let list = |of: fn(&Text) -> &str| matters.iter().map(of).collect::<Vec<_>>().join(", ");
+    let (en, id) = (list(|it| &it.en), list(|it| &it.id));
     let mut problem = crate::record::refused(
         "fix_first",
-        format!("First put right: {}.", held.by.join(", ")),
-        format!("Perbaiki dahulu: {}.", held.by.join(", ")),
+        format!("We are at fault with this customer: {en}. Mend that first, then give."),
+        format!("Kita masih bersalah kepada pelanggan ini: {id}. Perbaiki dahulu, lalu beri."),
     );
     problem.more_members.insert("alternatives".to_owned(), json!(held.by));
     Err(problem)

@@ -4,35 +4,38 @@
 //! transaction unless the caller asked for `atomic=false`. What cannot be understood because it is
 //! newer than this server is refused and kept.
 
-use std::future::ready;
-
 use events::cloudevents::{self, Sender};
-use events::envelope::{Incoming, Warning};
-use events::id::CustomerId;
+use events::envelope::Incoming;
+use events::id::{CustomerId, Ident};
 use events::json::INTEGER_MAX;
 use events::kind::Kind;
 use events::problem::{Code, Problem};
+use events::wire::Form;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use store::log::Filter;
 
 use super::{Body, Handler, Method, Operation, mask, refused};
-use crate::answer::{AsOf, ReceiptOut, Reply, not_found, page, unappended, unread};
+use crate::answer::{AsOf, ReceiptOut, Reply, Warned, missing, page, unappended, unread};
 use crate::app::{App, Caller};
 use crate::page::{Cursors, List};
-use crate::params::{Mode, Params, Raw, invalid};
+use crate::params::{Params, Raw, invalid};
 use crate::scope::Scope;
 
 mod batch;
 mod import;
+pub(crate) mod newcomers;
 
 /// Positions that one page looks at; a page of a rare kind goes on behind its cursor.
 const SCAN_MAX: usize = 10_240;
 
 const APPEND: Handler = |app, caller, params| Box::pin(append(app, caller, params));
-const VALIDATE: Handler = |app, caller, params| Box::pin(ready(validate(app, caller, &params)));
+const VALIDATE: Handler = |app, caller, params| Box::pin(validate(app, caller, params));
 const IMPORT: Handler = |app, caller, params| Box::pin(import::import(app, caller, params));
+const IMPORT_END: Handler = |app, caller, params| Box::pin(import::end(app, caller, params));
+const TARGET: Handler =
+    |app, caller, params| Box::pin(std::future::ready(import::target(app, caller, &params)));
 const LIST: Handler = |app, caller, params| Box::pin(list(app, caller, params));
 const GET: Handler = |app, caller, params| Box::pin(get(app, caller, params));
 
@@ -58,8 +61,20 @@ pub const OPERATIONS: &[Operation] = &[
         method: Method::Post,
         body: Body::Events,
         on_nats: false,
-        ..Operation::read("events.import", "/v1/events/import", Scope::Import, &[], IMPORT)
+        ..Operation::read("events.import", "/v1/events/import", Scope::Import, &["dry_run"], IMPORT)
     },
+    Operation {
+        on_nats: false,
+        ..Operation::read("events.import_target", "/v1/events/import", Scope::Import, &[], TARGET)
+    },
+    Operation::command(
+        "events.import_end",
+        "/v1/events/import/end",
+        Scope::Import,
+        Body::Members,
+        &[],
+        IMPORT_END,
+    ),
     Operation::read(
         "events.list",
         "/v1/events",
@@ -71,17 +86,38 @@ pub const OPERATIONS: &[Operation] = &[
 ];
 
 /// What is proven about a caller who sends events.
-#[must_use]
-pub fn sender<'a>(app: &App, caller: &'a Caller) -> Sender<'a> {
-    Sender {
-        tenant: caller.tenant(),
-        now: app.clock.now(),
-        may_import: caller.scopes.allow(Scope::Import),
-        sources: caller.sources.as_deref(),
-        route: None,
-        key: &caller.tenant.fingerprint_key,
-        refuse_unknown_fields: app.settings.refuse_unknown_fields,
-        external_venues: &[],
+#[derive(Debug)]
+pub struct Proven<'a> {
+    app: &'a App,
+    caller: &'a Caller,
+    venues: Vec<Ident>,
+}
+
+impl<'a> Proven<'a> {
+    /// Finds out which venues the key decides for: those it names and whose policy says that another
+    /// system decides. Keys that name none, which are nearly all, cost nothing.
+    pub async fn of(app: &'a App, caller: &'a Caller) -> Result<Self, Box<Problem>> {
+        let mut venues = caller.venues.to_vec();
+        if !venues.is_empty() {
+            let policies = app.policies(caller.tenant()).await?;
+            venues.retain(|it| policies.is_external(it.as_str()));
+        }
+        Ok(Self { app, caller, venues })
+    }
+
+    /// The same for the one validator.
+    #[must_use]
+    pub fn sender(&self) -> Sender<'_> {
+        Sender {
+            tenant: self.caller.tenant(),
+            now: self.app.clock.now(),
+            may_import: self.caller.scopes.allow(Scope::Import),
+            sources: self.caller.sources.as_deref(),
+            route: None,
+            key: &self.caller.tenant.fingerprint_key,
+            refuse_unknown_fields: self.app.settings.refuse_unknown_fields,
+            venues: &self.venues,
+        }
     }
 }
 
@@ -103,11 +139,11 @@ struct Message<'a> {
 
 /// Finds out how many events there are; the second value is `atomic` where the body says it.
 fn split(raw: &Raw) -> Result<(Sent<'_>, Option<bool>), Box<Problem>> {
-    match &raw.mode {
-        Mode::Structured => Ok((Sent::One(&raw.bytes), None)),
-        Mode::Binary(attributes) => Ok((Sent::Binary(attributes, &raw.bytes), None)),
-        Mode::Batch => Ok((Sent::Many(cloudevents::batch(&raw.bytes)?), None)),
-        Mode::Message => {
+    match &raw.form {
+        Form::Binary(attributes) => Ok((Sent::Binary(attributes, &raw.bytes), None)),
+        Form::Batch => Ok((Sent::Many(cloudevents::batch(&raw.bytes)?), None)),
+        _ if !raw.may_wrap => Ok((Sent::One(&raw.bytes), None)),
+        _ => {
             // An event has no member `events` of its own that could also be a list of objects.
             let message: Option<Message<'_>> = serde_json::from_slice(&raw.bytes).ok();
             let Some(Message { events, atomic }) = message else {
@@ -145,7 +181,7 @@ async fn append(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box
         Err(problem) => Err(problem),
     };
     if let Err(problem) = &outcome {
-        app.metrics.event(caller.face, refusal_word(problem));
+        app.metrics.event(caller, refusal_word(problem));
     }
     outcome
 }
@@ -164,7 +200,8 @@ async fn one(
     bytes: &[u8],
     attributes: Option<&serde_json::Map<String, Value>>,
 ) -> Result<Reply, Box<Problem>> {
-    let sender = sender(app, caller);
+    let proven = Proven::of(app, caller).await?;
+    let sender = proven.sender();
     let read = match attributes {
         None => cloudevents::structured(bytes, &sender),
         Some(attributes) => cloudevents::binary(attributes.clone(), bytes, &sender),
@@ -183,22 +220,27 @@ async fn one(
 pub async fn record(
     app: &App,
     caller: &Caller,
-    mut incoming: Incoming,
+    incoming: Incoming,
 ) -> Result<ReceiptOut, Box<Problem>> {
-    let warnings: Vec<Warning> = std::mem::take(&mut incoming.warnings);
-    let id = incoming.id.clone();
+    let mut incoming = vec![incoming];
+    newcomers::admit(app, caller, &incoming).await.map_err(|(_, problem)| problem)?;
+    let notes = newcomers::Notes::take(&mut incoming);
+    let id = notes.first_id();
     let timer = app.metrics.append_timer(caller.face);
-    let appended = app.appender.append(vec![incoming]).await;
+    let appended = app.appender.append(incoming).await;
     timer.stop();
-    match appended.as_deref() {
-        Ok([it]) => {
-            app.metrics.event(caller.face, if it.is_new() { "recorded" } else { "duplicate" });
-            Ok(ReceiptOut::of(it, warnings))
+    match appended {
+        Ok(appended) if appended.len() == 1 => {
+            for it in &appended {
+                app.metrics.event(caller, if it.is_new() { "recorded" } else { "duplicate" });
+            }
+            let receipt = notes.receipts(app, caller, &appended).await.pop();
+            receipt.ok_or_else(|| Box::new(Problem::of(Code::Internal)))
         }
         Ok(_) => Err(Box::new(Problem::of(Code::Internal))),
         Err(error) => {
-            let mut problem = unappended(error);
-            problem.event_id = Some(id.to_string());
+            let mut problem = unappended(&error);
+            problem.event_id = id;
             Err(problem)
         }
     }
@@ -212,21 +254,31 @@ fn receipt_reply(it: &ReceiptOut) -> Reply {
     if it.is_new() { reply } else { reply.header("idempotent-replayed", "true") }
 }
 
-fn validate(app: &App, caller: &Caller, params: &Params) -> Result<Reply, Box<Problem>> {
-    atomic(params)?;
-    let sender = sender(app, caller);
-    let valid = |it: &Incoming| json!({"stream": it.stream, "warnings": it.warnings});
-    let (sent, _) = split(raw(params)?)?;
-    let mut answer = match sent {
-        Sent::One(bytes) => valid(&cloudevents::structured(bytes, &sender)?),
+async fn validate(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<Problem>> {
+    atomic(&params)?;
+    let proven = Proven::of(app, caller).await?;
+    let sender = proven.sender();
+    let (sent, _) = split(raw(&params)?)?;
+    let (items, is_one) = match sent {
+        Sent::One(bytes) => (vec![cloudevents::structured(bytes, &sender)?], true),
         Sent::Binary(attributes, data) => {
-            valid(&cloudevents::binary(attributes.clone(), data, &sender)?)
+            (vec![cloudevents::binary(attributes.clone(), data, &sender)?], true)
         }
         Sent::Many(items) => {
-            let items = batch::check(&items, &sender).map_err(|(_, problem)| problem)?;
-            json!({"items": items.iter().map(valid).collect::<Vec<_>>()})
+            (batch::check(&items, &sender).map_err(|(_, problem)| problem)?, false)
         }
     };
+    let admitted = newcomers::admit(app, caller, &items).await;
+    admitted.map_err(|(index, it)| if is_one { it } else { Box::new(it.in_item(index)) })?;
+    let new = newcomers::unknown(app, caller, &items).await?;
+    let valid = |(it, is_new): (&Incoming, &bool)| {
+        let warnings = newcomers::with_new(&it.warnings, *is_new);
+        let mut answer = json!({ "stream": it.stream });
+        Warned::of(warnings, caller.language).put(&mut answer);
+        answer
+    };
+    let mut told: Vec<Value> = items.iter().zip(&new).map(valid).collect();
+    let mut answer = if is_one { told.remove(0) } else { json!({ "items": told }) };
     crate::answer::put(&mut answer, "valid", true);
     Ok(Reply::ok(&answer))
 }
@@ -246,6 +298,7 @@ async fn list(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<P
     let walk = list.walk(cursor, limit)?;
     let place: Option<i64> = walk.place().and_then(|it| it.parse().ok());
     let head = app.log.head().await.map_err(|error| unread(&error))?;
+    reached(head, after)?;
     let Some(type_prefixes) = prefixes(&topics, &types)? else {
         return Ok(page(&[], Cursors::default(), AsOf::log(head)));
     };
@@ -268,6 +321,16 @@ async fn list(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<P
         prev: (0 < after).then(|| walk.back_from(&(after + 1).to_string())),
     };
     Ok(page(&items, cursors, AsOf::log(head.max(until - 1))))
+}
+
+/// Refuses a position that the log has not reached: whoever names one has seen another log.
+pub fn reached(head: i64, wanted: Option<i64>) -> Result<(), Box<Problem>> {
+    let Some(wanted) = wanted.filter(|it| head < *it) else { return Ok(()) };
+    Err(Box::new(Problem::new(
+        Code::PositionUnknown,
+        format!("The log is at {head}; {wanted} has not been reached yet."),
+        format!("Catatan berada di {head}; {wanted} belum tercapai."),
+    )))
 }
 
 /// What the types of a list begin with; `None` when topics and types exclude each other.
@@ -333,7 +396,7 @@ async fn get(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<Pr
         .read_positions(caller.tenant(), &[position])
         .await
         .map_err(|error| unread(&error))?;
-    let it = found.first().ok_or_else(not_found)?;
+    let it = found.first().ok_or_else(|| missing("event", "peristiwa", "position"))?;
     Ok(Reply::new(200, mask::write(it, caller)).header("sapa-position", position.to_string()))
 }
 
@@ -361,7 +424,9 @@ mod tests {
 
     #[test]
     fn a_message_holds_one_event_or_several() {
-        let raw = |text: &'static str| Raw { bytes: text.into(), mode: Mode::Message };
+        let form = Form::Structured;
+        let raw =
+            |text: &'static str| Raw { bytes: text.into(), form: form.clone(), may_wrap: true };
         let one = raw(r#"{"specversion":"1.0","id":"1"}"#);
         assert!(matches!(split(&one), Ok((Sent::One(_), None))));
         let many = raw(r#"{"events":[{"id":"1"},{"id":"2"}],"atomic":false}"#);

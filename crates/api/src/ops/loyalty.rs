@@ -1,7 +1,5 @@
 //! `loyalty.*`: which tier, why, until when; and a tier that somebody decides by hand.
 
-use std::collections::HashSet;
-
 use events::envelope::Recorded;
 use events::fact::Fact;
 use events::id::CustomerId;
@@ -10,9 +8,10 @@ use events::policy::{Policies, PolicyHistory};
 use events::problem::{Code, Problem};
 use events::tier::Tier;
 use jiff::civil::Date;
-use projections::Entry;
-use projections::loyalty::explain::Detail;
+use projections::dossier::Place;
+use projections::loyalty::explain::{Branch, Detail, answer};
 use projections::loyalty::{query, view};
+use projections::{Entry, Holder, voided_among};
 use serde_json::{Value, json};
 
 use super::view::{Look, customer, look};
@@ -73,6 +72,7 @@ async fn one(
     let version = read.integer("policy_version", 1..=i64::from(u32::MAX));
     read.done()?;
     let mut look = look(app, caller, &params).await?;
+    super::facts::reached(look.as_of.head, known_at)?;
     let dossier = look.dossier(caller.tenant(), &customer).await?;
     let history = look.snapshot.policies_of(caller.tenant());
     let calendar = look.policies.calendar.clone();
@@ -107,7 +107,9 @@ fn with_version(
     version: Option<i64>,
 ) -> Result<Policies, Box<Problem>> {
     let Some(version) = version.and_then(|it| u64::try_from(it).ok()) else { return Ok(policies) };
-    let published = history.version("loyalty", version).ok_or_else(crate::answer::not_found)?;
+    let published = history.version("loyalty", version).ok_or_else(|| {
+        crate::answer::missing("loyalty policy", "kebijakan loyalitas", "policy_version")
+    })?;
     // A version that was published once has been read before, so it has no faults now.
     policies.apply(published.clone()).map_err(|_| Box::new(Problem::of(Code::Internal)))?;
     Ok(policies)
@@ -127,7 +129,7 @@ async fn as_of(
         .read_customers(caller.tenant(), &[customer], known_at.unwrap_or(i64::MAX))
         .await
         .map_err(|error| unread(&error))?;
-    let voided: HashSet<_> = facts.iter().filter_map(|it| it.attributes.voids.clone()).collect();
+    let voided = voided_among(&facts);
     let calendar = &policies.calendar;
     let mut read: Vec<(Recorded, Fact, Date)> = facts
         .into_iter()
@@ -138,7 +140,7 @@ async fn as_of(
             Some((it, fact, day))
         })
         .collect();
-    read.sort_by_key(|(it, _, _)| (it.occurred_at, it.position));
+    read.sort_by_cached_key(|(it, _, _)| Place::of(it));
     let entries: Vec<Entry<'_>> =
         read.iter().map(|(event, fact, day)| Entry { event, fact, day: *day }).collect();
     let answer = query::as_of(customer, &entries, on, policies, calendar);
@@ -174,10 +176,22 @@ async fn list(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<P
         sides.tell(!other.map_err(|error| unread(&error))?.is_empty());
     }
     let counts = query::counts(&mut look.snapshot, tenant).await.map_err(|error| unread(&error))?;
+    let mut items: Vec<Value> =
+        found.iter().map(|it| serde_json::to_value(it).unwrap_or_default()).collect();
+    let people = look.add_people(caller, &mut items).await?;
+    for (row, it) in items.iter_mut().zip(&found) {
+        let Some(dossier) = people.get(&(tenant.clone(), Holder::customer(&it.customer))) else {
+            continue;
+        };
+        let (policies, calendar) = (&look.policies, &look.policies.calendar);
+        let (state, branch) = (&dossier.loyalty, Branch::default());
+        let tier = answer(&it.customer, state, today, policies, calendar, branch, Detail::Short);
+        put(row, "cause", serde_json::to_value(tier.cause).unwrap_or_default());
+    }
     let cursors = walk.cursors(&sides);
     let (next, prev) = (&cursors.next, &cursors.prev);
     let body =
-        json!({ "items": found, "next_cursor": next, "prev_cursor": prev, "counts": counts });
+        json!({ "items": items, "next_cursor": next, "prev_cursor": prev, "counts": counts });
     Ok(Reply { cursors, ..look.answer(body) })
 }
 

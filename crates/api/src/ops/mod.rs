@@ -29,6 +29,7 @@ pub mod promises;
 pub mod quarantine;
 pub mod receipts;
 pub mod streams;
+pub mod summary;
 pub mod tenants;
 pub mod timeline;
 pub mod view;

@@ -1,11 +1,12 @@
 //! `neglect.*`: who is being forgotten: they are silent, we are silent, we owe.
 
 use events::problem::Problem;
-use events::time::{parse_instant, spell};
 use jiff::SignedDuration;
+use projections::earlier::as_of;
 use projections::neglect::query;
 use serde_json::Value;
 
+use super::facts::reached;
 use super::view::{customer, look};
 use super::{Handler, Operation};
 use crate::answer::{Reply, unread};
@@ -18,7 +19,7 @@ const LIST: Handler = |app, caller, params| Box::pin(list(app, caller, params));
 
 /// The operations of this file.
 pub const OPERATIONS: &[Operation] = &[
-    Operation::view("neglect.get", "/v1/customers/{id}/neglect", &["id", "at"], GET),
+    Operation::view("neglect.get", "/v1/customers/{id}/neglect", &["id", "at", "known_at"], GET),
     Operation::view(
         "neglect.list",
         "/v1/neglect",
@@ -45,15 +46,24 @@ async fn get(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<Pr
         params.values().get("at").and_then(Value::as_str).is_some_and(|it| it.len() == 10);
     let (date, instant) =
         if is_date { (read.date("at"), None) } else { (None, read.instant("at")) };
+    let known_at = read.position("known_at");
     read.done()?;
     let mut look = look(app, caller, &params).await?;
-    look.dossier(caller.tenant(), &customer).await?;
-    let at =
-        date.map(|it| look.policies.calendar.at_alert_hour(it)).or(instant).unwrap_or(look.now);
-    let found = query::of_customer(&mut look.snapshot, caller.tenant(), &customer, at)
+    reached(look.as_of.head, known_at)?;
+    let tenant = caller.tenant();
+    let dossier = look.dossier(tenant, &customer).await?;
+    let at = date.map(|it| look.policies.calendar.at_alert_hour(it)).or(instant);
+    if at.is_none() && known_at.is_none() {
+        let policies = &look.policies;
+        let found = query::of_customer(&customer, &dossier.neglect, policies, look.now);
+        return Ok(look.answer(found));
+    }
+    let (at, known_at) = (at.unwrap_or(look.now), known_at.unwrap_or(i64::MAX));
+    let then = as_of(&mut look.snapshot, &app.log, tenant, &customer, at, known_at)
         .await
         .map_err(|error| unread(&error))?;
-    Ok(look.answer(found))
+    let policies = look.snapshot.policies_of(tenant).in_force(at);
+    Ok(look.answer(query::of_customer(&customer, &then.neglect, &policies, at)))
 }
 
 async fn list(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<Problem>> {
@@ -73,30 +83,21 @@ async fn list(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<P
         owner: text(read.text("owner")),
         tier: text(read.word("tier", &["prospect", "secondary", "primary"])),
         due_before: read.instant("due_before").or_else(|| now.checked_add(within?).ok()),
-        after: None,
-        back: false,
     };
     let cursor = read.text("cursor");
     read.done()?;
-    let walk = list.walk(cursor, limit)?;
-    let after = |place: Option<&str>| {
-        let (at, holder, clock) = serde_json::from_str::<(String, String, String)>(place?).ok()?;
-        Some((parse_instant(&at).ok()?, holder, clock))
-    };
-    let mut wanted = query::Wanted { after: after(walk.place()), back: walk.is_back(), ..wanted };
+    let (mut walk, window) = list.window(cursor, limit)?;
     let mut look = look(app, caller, &params).await?;
-    let at = look.now;
-    let tenant = caller.tenant();
-    let found = query::list(&mut look.snapshot, tenant, &wanted, at, walk.rows())
+    walk.begin(look.snapshot.moment());
+    let (log, tenant, at) = (&app.log, caller.tenant(), look.now);
+    let found = query::list(&mut look.snapshot, log, tenant, &wanted, at, &window)
         .await
         .map_err(|error| unread(&error))?;
-    let (found, mut sides) = walk
-        .page(found, |((at, holder, clock), _)| crate::answer::json(&(spell(*at), holder, clock)));
-    if let Some((back, place)) = sides.unknown() {
-        (wanted.back, wanted.after) = (back, after(place));
-        let other = query::list(&mut look.snapshot, tenant, &wanted, at, 1).await;
+    let (mut items, mut sides, ends) = walk.ordered(found);
+    if let Some(other) = ends.other(&sides, &window) {
+        let other = query::list(&mut look.snapshot, log, tenant, &wanted, at, &other).await;
         sides.tell(!other.map_err(|error| unread(&error))?.is_empty());
     }
-    let items: Vec<Value> = found.into_iter().map(|(_, row)| row).collect();
+    look.add_people(caller, &mut items).await?;
     Ok(look.page(&items, walk.cursors(&sides)))
 }

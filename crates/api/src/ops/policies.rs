@@ -4,14 +4,14 @@ use events::id::Stream;
 use events::kind::Kind;
 use events::policy::{Finding, NAMES, PolicyHistory, Published, Section};
 use events::problem::{Code, Finding as Fault, Problem};
+use events::spoken::counted;
 use events::time::spell;
-use jiff::Timestamp;
 use projections::policies::query;
 use serde_json::{Map, Value, json};
 
 use super::view::look;
 use super::{Body, Handler, Operation};
-use crate::answer::{Reply, not_found, unread};
+use crate::answer::{Reply, missing, unread};
 use crate::app::{App, Caller};
 use crate::page::Cursors;
 use crate::params::Params;
@@ -54,7 +54,7 @@ async fn get(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<Pr
     let look = look(app, caller, &params).await?;
     let version = version.and_then(|it| u64::try_from(it).ok());
     let found = query::get(&look.snapshot, caller.tenant(), name, version, at.unwrap_or(look.now))
-        .ok_or_else(not_found)?;
+        .ok_or_else(|| missing("policy", "kebijakan", "name"))?;
     let version = found.get("version").and_then(Value::as_i64).unwrap_or_default();
     Ok(look.answer(found).etag(version))
 }
@@ -91,18 +91,18 @@ async fn publish(app: &App, caller: &Caller, params: Params) -> Result<Reply, Bo
     let mut read = params.read();
     let name = read.text("name").unwrap_or_default();
     let effective_from = read.instant("effective_from");
-    let effective_from = read.required("effective_from", effective_from);
     let body = params.values().get("body").filter(|it| it.is_object());
     let body = read.required("body", body);
     read.done()?;
     if !NAMES.contains(&name) {
-        return Err(not_found());
+        return Err(missing("policy", "kebijakan", "name"));
     }
     let policies = app.policies(caller.tenant()).await?;
     ai_may(caller, &policies, None)?;
     let body = body.cloned().unwrap_or_default();
     Section::parse(name, &body).map_err(|faults| policy_invalid(&faults))?;
-    let stream: Stream = format!("policy/{name}").parse().map_err(|_| not_found())?;
+    let stream: Stream =
+        format!("policy/{name}").parse().map_err(|_| missing("policy", "kebijakan", "name"))?;
     let (history, at) = history(app, caller, &stream).await?;
     let newest = history.next_version(name) - 1;
     if let Some(wanted) = caller.if_match
@@ -116,7 +116,7 @@ async fn publish(app: &App, caller: &Caller, params: Params) -> Result<Reply, Bo
         problem.rule = Some("if_match");
         return Err(Box::new(problem));
     }
-    let effective_from = effective_from.unwrap_or(Timestamp::UNIX_EPOCH);
+    let effective_from = effective_from.unwrap_or_else(|| app.clock.now());
     let published = Published::new(name, newest + 1, effective_from, body);
     let mut data = Map::new();
     data.insert("name".to_owned(), name.into());
@@ -141,13 +141,15 @@ async fn publish(app: &App, caller: &Caller, params: Params) -> Result<Reply, Bo
 
 fn policy_invalid(faults: &[Finding]) -> Box<Problem> {
     let told = |it: &Finding| {
-        Fault::new(format!("/body{}", it.pointer), it.rule, it.detail.as_str(), it.detail.as_str())
+        let (en, id) = (it.detail.as_str(), it.indonesian.as_str());
+        Fault::new(format!("/body{}", it.pointer), it.rule, en, id)
     };
+    let count = counted(i64::try_from(faults.len()).unwrap_or(i64::MAX), "fault", "kesalahan");
     Box::new(
         Problem::new(
             Code::PolicyInvalid,
-            format!("{} fault(s) in the policy.", faults.len()),
-            format!("{} kesalahan dalam kebijakan.", faults.len()),
+            format!("The policy has {}.", count.en),
+            format!("Kebijakan ini memuat {}.", count.id),
         )
         .findings(faults.iter().map(told).collect()),
     )

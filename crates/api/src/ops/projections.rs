@@ -1,7 +1,7 @@
 //! `projections.*`: how far the read models are, what is done with them, and who is set aside.
 //!
-//! All of them are folded together, so what is asked of one is done with all. What is done, the
-//! leader does; here it is only asked for and told.
+//! All of them are folded together, so what is asked of one is done with all, and the answer names
+//! them (`applies_to`). What is done, the leader does; here it is only asked for and reported.
 
 use events::problem::{Code, Problem};
 use events::time::spell;
@@ -13,7 +13,7 @@ use store::{generations, lease};
 
 use super::view::{Look, look};
 use super::{Handler, Method, Operation};
-use crate::answer::{Reply, not_found, unread};
+use crate::answer::{Reply, missing, put, unread};
 use crate::app::{App, Caller};
 use crate::page::Cursors;
 use crate::params::Params;
@@ -78,6 +78,8 @@ async fn status(app: &App, look: &mut Look) -> Result<Value, Box<Problem>> {
     };
     let rebuild = record(About::Rebuild).await?.filter(is_beside);
     let verification = record(About::Verify).await?;
+    let activation = record(About::Activation).await?.filter(|it| it.state.is_running());
+    let activation = activation.filter(is_beside);
     let folding = record(About::Folding).await?.map_or(State::Live, |it| it.state);
     Ok(json!({
         "state": folding.as_str(),
@@ -91,6 +93,7 @@ async fn status(app: &App, look: &mut Look) -> Result<Value, Box<Problem>> {
         "epoch": holder.as_ref().map(|(_, epoch, _)| epoch),
         "rebuild": rebuild.as_ref().map(told),
         "verification": verification.as_ref().map(told),
+        "activation": activation.as_ref().map(told),
         "previous": previous,
     }))
 }
@@ -129,7 +132,10 @@ async fn list(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<P
 
 fn name(params: &Params) -> Result<&'static str, Box<Problem>> {
     let wanted = params.values().get("name").and_then(Value::as_str);
-    NAMES.into_iter().find(|it| Some(*it) == wanted).ok_or_else(not_found)
+    NAMES
+        .into_iter()
+        .find(|it| Some(*it) == wanted)
+        .ok_or_else(|| missing("projection", "proyeksi", "name"))
 }
 
 async fn get(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<Problem>> {
@@ -148,16 +154,28 @@ async fn list_parked(app: &App, caller: &Caller, params: Params) -> Result<Reply
     Ok(look.page(&items, Cursors::default()))
 }
 
+fn no_action() -> Box<Problem> {
+    missing("act on a projection", "tindakan pada proyeksi", "action")
+}
+
 async fn act(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<Problem>> {
+    if *caller.tenant() != app.settings.home {
+        return Err(Box::new(Problem::new(
+            Code::ScopeMissing,
+            "The read models of all tenants are built together; this needs a key of the server's own tenant.",
+            "Model baca semua penyewa dibangun bersama; ini memerlukan kunci penyewa milik server.",
+        )));
+    }
     let name = name(&params)?;
     let mut read = params.read();
     let word = read.word("action", &Action::ALL.map(Action::as_str));
-    read.done().map_err(|_| not_found())?;
+    read.done().map_err(|_| no_action())?;
     let action = Action::ALL.into_iter().find(|it| Some(it.as_str()) == word);
-    app.surroundings.project(action.ok_or_else(not_found)?).await?;
+    app.surroundings.project(action.ok_or_else(no_action)?).await?;
     let mut look = look(app, caller, &Params::default()).await?;
-    let status = status(app, &mut look).await?;
-    Ok(Reply::of(202, &named(name, &status)))
+    let mut body = named(name, &status(app, &mut look).await?);
+    put(&mut body, "applies_to", json!(NAMES));
+    Ok(Reply::of(202, &body))
 }
 
 async fn unpark(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<Problem>> {
@@ -166,9 +184,10 @@ async fn unpark(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box
     let how = match read.word("action", &["retry", "skip"]) {
         Some("retry") => Unpark::Retry,
         Some(_) => Unpark::Skip,
-        None => return Err(not_found()),
+        None => return Err(no_action()),
     };
-    let customer = read.text("customer").ok_or_else(not_found)?;
+    let customer =
+        read.text("customer").ok_or_else(|| missing("customer", "pelanggan", "customer"))?;
     if !app.surroundings.unpark(caller.tenant(), customer, how).await? {
         return Err(Box::new(
             Problem::new(

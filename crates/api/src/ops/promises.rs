@@ -3,18 +3,20 @@
 use events::fact::promise::How;
 use events::id::{CustomerId, Ident};
 use events::kind::Kind;
-use events::problem::{Code, Problem};
+use events::problem::{Code, Problem, Text};
 use events::schema;
-use events::time::{parse_instant, spell};
+use events::spoken::time;
+use events::time::spell;
 use jiff::{SignedDuration, Timestamp};
+use projections::promises::Standing;
 use projections::promises::due::{Refusal, may_settle};
 use projections::promises::query::{self, By, Found, STATES, Wanted};
 use projections::{Holder, Key};
 use serde_json::{Map, Value, json};
 
-use super::view::look;
+use super::view::{Look, look};
 use super::{Body, Handler, Operation};
-use crate::answer::{ReceiptOut, Reply, not_found, put, unread};
+use crate::answer::{ReceiptOut, Reply, missing, put, unread};
 use crate::app::{App, Caller};
 use crate::page::List;
 use crate::params::{Params, invalid};
@@ -99,32 +101,23 @@ async fn list(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<P
         owner: text(read.text("owner")),
         team: text(read.text("team")),
         to: text(read.text("to")),
-        state: text(read.word("state", &STATES)),
+        states: read.words("state", &STATES),
         due_by: within.and_then(|it| app.clock.now().checked_add(it).ok()),
         about: text(read.text("about")),
         topic: text(read.text("topic")),
-        after: None,
-        back: false,
     };
     let cursor = read.text("cursor");
     read.done()?;
-    let walk = list.walk(cursor, limit)?;
-    let after = |place: Option<&str>| {
-        let (at, id) = place?.split_once(' ')?;
-        Some((parse_instant(at).ok()?, id.to_owned()))
-    };
-    let mut wanted = Wanted { after: after(walk.place()), back: walk.is_back(), ..wanted };
+    let (mut walk, window) = list.window(cursor, limit)?;
     let mut look = look(app, caller, &params).await?;
-    let now = look.now;
-    let tenant = caller.tenant();
-    let found = query::list(&mut look.snapshot, tenant, &wanted, now, walk.rows())
+    walk.begin(look.snapshot.moment());
+    let (log, tenant, now) = (&app.log, caller.tenant(), look.now);
+    let found = query::list(&mut look.snapshot, log, tenant, &wanted, now, &window)
         .await
         .map_err(|error| unread(&error))?;
-    let place = |it: &Found| format!("{} {}", spell(it.due_at), it.promise);
-    let (found, mut sides) = walk.page(found, place);
-    if let Some((back, place)) = sides.unknown() {
-        (wanted.back, wanted.after) = (back, after(place));
-        let other = query::list(&mut look.snapshot, tenant, &wanted, now, 1).await;
+    let (found, mut sides, ends) = walk.ordered(found);
+    if let Some(other) = ends.other(&sides, &window) {
+        let other = query::list(&mut look.snapshot, log, tenant, &wanted, now, &other).await;
         sides.tell(!other.map_err(|error| unread(&error))?.is_empty());
     }
     let items: Vec<Value> = found.iter().map(|it| told(it, caller, now)).collect();
@@ -137,7 +130,7 @@ async fn get(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<Pr
     let found = query::get(&mut look.snapshot, caller.tenant(), &id)
         .await
         .map_err(|error| unread(&error))?
-        .ok_or_else(not_found)?;
+        .ok_or_else(|| missing("promise", "janji", "id"))?;
     let (version, now) = (found.version, look.now);
     Ok(look.answer(told(&found, caller, now)).etag(version))
 }
@@ -237,24 +230,28 @@ async fn settle(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box
     let new_due_at = read.instant("new_due_at");
     let told = read.truth("told").unwrap_or_default();
     read.done()?;
-    let (Some(id), Some(how)) = (id, how) else { return Err(not_found()) };
+    let (Some(id), Some(how)) = (id, how) else { return Err(missing("promise", "janji", "id")) };
     let mut look = look(app, caller, &Params::default()).await?;
     ai_may(caller, &look.policies, Some("promise"))?;
     let found = query::get(&mut look.snapshot, caller.tenant(), id.as_str())
         .await
         .map_err(|error| unread(&error))?
-        .ok_or_else(not_found)?;
+        .ok_or_else(|| missing("promise", "janji", "id"))?;
     let customer: Option<CustomerId> = found.customer.as_deref().and_then(|it| it.parse().ok());
     let holder = match &customer {
         Some(customer) => Holder::customer(customer),
         None => Holder::stored(&format!("promise/{id}")),
     };
     let key: Key = (caller.tenant().clone(), holder);
-    let dossier = look.dossiers([key.clone()].into()).await?.remove(&key).ok_or_else(not_found)?;
-    let promise = dossier.promises.get(&id).ok_or_else(not_found)?;
+    let dossier = look
+        .dossiers([key.clone()].into())
+        .await?
+        .remove(&key)
+        .ok_or_else(|| missing("promise", "janji", "id"))?;
+    let promise = dossier.promises.get(&id).ok_or_else(|| missing("promise", "janji", "id"))?;
     let rule = &look.policies.promise;
     may_settle(promise, how, look.now, new_due_at, told, rule)
-        .map_err(|refusal| refusal_told(&refusal))?;
+        .map_err(|refusal| refusal_told(&refusal, &look))?;
     let mut data = Map::new();
     data.insert("promise".to_owned(), json!(id));
     data.insert("how".to_owned(), json!(how));
@@ -270,22 +267,45 @@ async fn settle(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box
     Ok(shown(app, caller, &receipts, id.as_str()).await)
 }
 
-fn refusal_told(refusal: &Refusal) -> Box<Problem> {
-    let id = match refusal {
+fn refusal_told(refusal: &Refusal, look: &Look) -> Box<Problem> {
+    let said = |at| time(at, look.now, &look.policies.calendar.zone);
+    let text = match refusal {
         Refusal::AlreadySettled(standing) => {
-            format!("janji ini sudah selesai: {}", standing.as_str())
+            let (en, id) = match standing {
+                Standing::Late => ("kept late", "ditepati terlambat"),
+                Standing::Kept => ("kept", "ditepati"),
+                Standing::Released => ("released", "dilepaskan"),
+                Standing::Broken => ("broken", "dilanggar"),
+                Standing::Open => ("settled", "diselesaikan"),
+            };
+            Text::new(format!("This promise was {en} already."), format!("Janji ini sudah {id}."))
         }
         Refusal::RenegotiateLate(at) => {
-            format!("janji jatuh tempo pada {}; hanya bisa digeser sebelumnya", spell(*at))
+            let due = said(*at);
+            Text::new(
+                format!("This promise was due {}; it can be moved only before that.", due.en),
+                format!("Janji ini jatuh tempo {}; hanya bisa digeser sebelum itu.", due.id),
+            )
         }
-        Refusal::RenegotiateMax(times) => {
-            format!("janji sudah digeser {times} kali, batas kebijakan")
+        Refusal::RenegotiateMax(times) => Text::new(
+            format!("This promise was moved {times} times, as often as the policy allows."),
+            format!("Janji ini sudah digeser {times} kali, batas kebijakan."),
+        ),
+        Refusal::NotTold => Text::new(
+            "A promise may be moved once the customer was told: then send `told: true`.",
+            "Janji boleh digeser setelah pelanggan diberi tahu: lalu kirim `told: true`.",
+        ),
+        Refusal::NotLater(at) => {
+            let due = said(*at);
+            Text::new(
+                format!("The new time must be later than {}.", due.en),
+                format!("Waktu baru harus setelah {}.", due.id),
+            )
         }
-        Refusal::NotTold => {
-            "janji digeser hanya bila pelanggan sudah diberi tahu; kirim told: true".to_owned()
-        }
-        Refusal::NotLater(at) => format!("waktu baru harus setelah {}", spell(*at)),
-        Refusal::Reserved => "bahwa janji dilanggar diputuskan Sapa saat jatuh tempo".to_owned(),
+        Refusal::Reserved => Text::new(
+            "Sapa decides itself that a promise is broken, once it is due.",
+            "Sapa sendiri yang menetapkan bahwa janji dilanggar, saat jatuh tempo.",
+        ),
     };
-    refused(refusal.rule(), refusal.to_string(), id)
+    refused(refusal.rule(), text.en, text.id)
 }

@@ -3,6 +3,9 @@
 //! `retry` sends the same bytes through the same validator again; a success releases the row with
 //! its position, and a second retry records nothing twice. `discard` needs a note and drops the
 //! bytes. Bytes are shown only to those who may see personal data.
+//!
+//! What came in for a tenant that did not exist is looked after by the admins of the server. A retry
+//! records it in the tenant it was sent to, once that exists.
 
 use data_encoding::BASE64;
 use events::cloudevents::{self, Sender};
@@ -10,11 +13,12 @@ use events::envelope::Incoming;
 use events::problem::{Code, Problem};
 use events::subject::Ingress;
 use events::time::{parse_instant, spell};
+use events::wire;
 use serde_json::{Map, Value, json};
-use store::quarantine::{self, Kept, Settled, Wanted};
+use store::quarantine::{self, Kept, Settled, Wanted, Whose};
 
 use super::{Handler, Method, Operation, facts};
-use crate::answer::{AsOf, Reply, json as text, not_found, page, put, unread, unwritten};
+use crate::answer::{AsOf, Reply, Warned, json as text, missing, page, put, unread, unwritten};
 use crate::app::{App, Caller};
 use crate::page::List;
 use crate::params::Params;
@@ -101,14 +105,15 @@ async fn list(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<P
     };
     let (after_place, back) = (after(walk.place()), walk.is_back());
     let mut wanted = Wanted { code, source, state, after: after_place, back };
-    let found = quarantine::list(app.db(), caller.tenant(), &wanted, walk.rows())
+    let whose = whose(app, caller);
+    let found = quarantine::list(app.db(), whose, &wanted, walk.rows())
         .await
         .map_err(|error| unread(&error))?;
     let place = |it: &Kept| format!("{} {}", spell(it.received_at), it.quarantine_id);
     let (found, mut sides) = walk.page(found, place);
     if let Some((back, place)) = sides.unknown() {
         (wanted.back, wanted.after) = (back, after(place));
-        let other = quarantine::list(app.db(), caller.tenant(), &wanted, 1).await;
+        let other = quarantine::list(app.db(), whose, &wanted, 1).await;
         sides.tell(!other.map_err(|error| unread(&error))?.is_empty());
     }
     let head = app.log.head().await.map_err(|error| unread(&error))?;
@@ -116,14 +121,42 @@ async fn list(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<P
     Ok(page(&items, walk.cursors(&sides), AsOf::log(head)))
 }
 
+/// Whose messages a caller looks after.
+fn whose<'a>(app: &App, caller: &'a Caller) -> Whose<'a> {
+    Whose { tenant: caller.tenant(), with_unknown: app.is_server_admin(caller) }
+}
+
+/// The caller on behalf of the tenant that a message was sent to.
+async fn on_behalf(app: &App, caller: &Caller, it: &Kept) -> Result<Caller, Box<Problem>> {
+    let found = app.tenants.find(app.db(), &it.tenant).await;
+    let tenant = found.map_err(|problem| match problem.code {
+        Code::TenantUnknown => {
+            let name = &it.tenant;
+            Box::new(
+                Problem::new(
+                    Code::TenantUnknown,
+                    format!("This message was sent to the tenant `{name}`, which does not exist."),
+                    format!("Pesan ini dikirim ke penyewa `{name}`, yang tidak ada."),
+                )
+                .hint(
+                    format!("Add it with `sapa tenant add {name}` and retry, or discard the message."),
+                    format!("Tambahkan dengan `sapa tenant add {name}` lalu ulangi, atau buang pesannya."),
+                ),
+            )
+        }
+        _ => problem,
+    })?;
+    Ok(Caller { tenant, ..caller.clone() })
+}
+
 async fn row(app: &App, caller: &Caller, params: &Params) -> Result<Kept, Box<Problem>> {
     let mut read = params.read();
     let id = read.text("id").unwrap_or_default();
     read.done()?;
-    quarantine::get(app.db(), caller.tenant(), id)
+    quarantine::get(app.db(), whose(app, caller), id)
         .await
         .map_err(|error| unread(&error))?
-        .ok_or_else(not_found)
+        .ok_or_else(|| missing("quarantined message", "pesan karantina", "id"))
 }
 
 async fn get(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<Problem>> {
@@ -146,14 +179,20 @@ async fn get(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<Pr
 
 async fn retry(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<Problem>> {
     let it = row(app, caller, &params).await?;
+    let caller = &on_behalf(app, caller, &it).await?;
     if let Some(position) = it.position {
         let found = app.log.read_positions(caller.tenant(), &[position]).await;
         let found = found.map_err(|error| unread(&error))?;
-        let event = found.first().ok_or_else(not_found)?.reference();
+        let event =
+            found.first().ok_or_else(|| missing("event", "peristiwa", "position"))?.reference();
         let receipt =
             app.log.find(caller.tenant(), &event).await.map_err(|error| unread(&error))?;
-        let receipt = receipt.ok_or_else(not_found)?;
-        return Ok(Reply::ok(&crate::answer::ReceiptOut::found(&receipt, "duplicate", Vec::new())));
+        let receipt = receipt.ok_or_else(|| missing("event", "peristiwa", "position"))?;
+        return Ok(Reply::ok(&crate::answer::ReceiptOut::found(
+            &receipt,
+            "duplicate",
+            Warned::default(),
+        )));
     }
     let bytes = it.bytes.as_deref().ok_or_else(|| gone(&it))?;
     if it.headers.get("table").is_some_and(|it| it == true) {
@@ -162,7 +201,8 @@ async fn retry(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<
     if i64::try_from(bytes.len()).is_ok_and(|kept| kept < it.size) {
         return Err(Box::new(Problem::of(Code::TooLarge)));
     }
-    let incoming = read_again(app, &it, bytes, caller).map_err(|mut problem| {
+    let proven = facts::Proven::of(app, caller).await?;
+    let incoming = read_again(&it, bytes, &proven.sender()).map_err(|mut problem| {
         problem.quarantine_id = Some(it.quarantine_id.clone());
         problem
     })?;
@@ -174,26 +214,16 @@ async fn retry(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<
     Ok(Reply::ok(&receipt).header("sapa-position", receipt.position.to_string()))
 }
 
-/// The same bytes, the same headers, the same subject: and the rules of today.
-fn read_again(
-    app: &App,
-    it: &Kept,
-    bytes: &[u8],
-    caller: &Caller,
-) -> Result<Incoming, Box<Problem>> {
+/// The same bytes, the same headers, the same subject: and the rules of today. Whoever may look after
+/// quarantine vouches for the source, but decides nothing that their own key may not.
+fn read_again(it: &Kept, bytes: &[u8], sender: &Sender<'_>) -> Result<Incoming, Box<Problem>> {
     let route = it.subject.as_deref().and_then(|it| Ingress::parse(it).ok());
-    let sender = Sender {
-        tenant: caller.tenant(),
-        now: app.clock.now(),
-        // Whoever may look after quarantine vouches for what is in it, but decides nothing.
-        may_import: caller.scopes.allow(Scope::Import),
-        sources: None,
-        route: route.as_ref(),
-        key: &caller.tenant.fingerprint_key,
-        refuse_unknown_fields: app.settings.refuse_unknown_fields,
-        external_venues: &[],
-    };
-    let attributes = binary_attributes(&it.headers);
+    let sender = Sender { sources: None, route: route.as_ref(), ..sender.clone() };
+    if it.face == "nats" {
+        return wire::event(pairs(&it.headers).iter().copied(), bytes, &sender);
+    }
+    // Over HTTP and request-reply the headers were read before they were kept.
+    let attributes = attributes(&it.headers);
     if attributes.contains_key("specversion") {
         cloudevents::binary(attributes, bytes, &sender)
     } else {
@@ -201,17 +231,27 @@ fn read_again(
     }
 }
 
-/// The `ce-*` headers of a kept message, whatever their case, as attributes.
-fn binary_attributes(headers: &Value) -> Map<String, Value> {
-    let first = |value: &Value| match value {
-        Value::Array(list) => list.first().cloned().unwrap_or_default(),
-        other => other.clone(),
-    };
-    let attribute = |(name, value): (&String, &Value)| {
-        let name = name.to_ascii_lowercase();
-        name.strip_prefix("ce-").map(|name| (name.to_owned(), first(value)))
-    };
-    headers.as_object().into_iter().flatten().filter_map(attribute).collect()
+/// The kept headers of a message, name by name.
+fn pairs(headers: &Value) -> Vec<(&str, &[u8])> {
+    fn values(value: &Value) -> Vec<&str> {
+        match value {
+            Value::Array(list) => list.iter().filter_map(Value::as_str).collect(),
+            Value::String(text) => vec![text.as_str()],
+            _ => Vec::new(),
+        }
+    }
+    let members = headers.as_object().into_iter().flatten();
+    let named = members.flat_map(|(name, value)| {
+        values(value).into_iter().map(move |it| (name.as_str(), it.as_bytes()))
+    });
+    named.collect()
+}
+
+/// The kept `ce-*` headers as the attributes they were read as.
+fn attributes(headers: &Value) -> Map<String, Value> {
+    let members = headers.as_object().into_iter().flatten();
+    let own = members.filter_map(|(name, value)| Some((name.strip_prefix("ce-")?, value)));
+    own.map(|(name, value)| (name.to_owned(), value.clone())).collect()
 }
 
 /// A row of a table is an event only where its map is, and that is not here.
@@ -255,7 +295,7 @@ async fn discard(app: &App, caller: &Caller, params: Params) -> Result<Reply, Bo
     read.done()?;
     let it = row(app, caller, &params).await?;
     let how = Settled::Discarded(note);
-    let done = quarantine::settle(app.db(), caller.tenant(), &it.quarantine_id, &how)
+    let done = quarantine::settle(app.db(), &it.tenant, &it.quarantine_id, &how)
         .await
         .map_err(unwritten)?;
     if done || it.state == "discarded" { Ok(Reply::nothing()) } else { Err(gone(&it)) }
@@ -266,9 +306,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn binary_attributes_are_found_whatever_the_case_and_form_of_the_headers() {
-        let kept = json!({"CE-specversion": "1.0", "ce-id": ["77-a"], "Nats-Msg-Id": "x"});
-        let wanted = json!({"specversion": "1.0", "id": "77-a"});
-        assert_eq!(Value::from(binary_attributes(&kept)), wanted);
+    fn kept_headers_are_read_with_every_value_and_attributes_as_they_were_read() {
+        let kept = json!({"CE-specversion": ["1.0"], "a": ["b", "c"], "Nats-Msg-Id": "x", "n": 7});
+        let wanted: Vec<(&str, &[u8])> =
+            vec![("CE-specversion", b"1.0"), ("Nats-Msg-Id", b"x"), ("a", b"b"), ("a", b"c")];
+        assert_eq!(pairs(&kept), wanted);
+        let kept = json!({"ce-specversion": "1.0", "ce-id": "100%", "file": "x"});
+        assert_eq!(Value::from(attributes(&kept)), json!({"specversion": "1.0", "id": "100%"}));
     }
 }

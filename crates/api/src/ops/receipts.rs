@@ -6,13 +6,14 @@
 use std::time::Duration;
 
 use events::id::EventRef;
-use events::problem::Problem;
+use events::problem::{Code, Problem};
 use serde_json::json;
 use store::quarantine;
 use tokio::time::Instant;
 
+use super::facts::newcomers;
 use super::{Handler, Operation};
-use crate::answer::{ReceiptOut, Reply, not_found, unread};
+use crate::answer::{ReceiptOut, Reply, Warned, unread};
 use crate::app::{App, Caller};
 use crate::params::Params;
 use crate::scope::Scope;
@@ -39,7 +40,7 @@ async fn get(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<Pr
     let id = read.required("id", id);
     let wait = read.wait(Duration::ZERO);
     read.done()?;
-    let (Some(source), Some(id)) = (source, id) else { return Err(not_found()) };
+    let (Some(source), Some(id)) = (source, id) else { return Err(nothing_known()) };
     let event = EventRef { source, id };
     let until = Instant::now() + wait;
     loop {
@@ -49,7 +50,7 @@ async fn get(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<Pr
             return Ok(reply);
         }
         if until <= Instant::now() {
-            return Err(not_found());
+            return Err(nothing_known());
         }
         let next = until.min(Instant::now() + LOOK_EVERY);
         tokio::select! {
@@ -62,7 +63,13 @@ async fn get(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<Pr
 async fn look(app: &App, caller: &Caller, event: &EventRef) -> Result<Option<Reply>, Box<Problem>> {
     let found = app.log.find(caller.tenant(), event).await.map_err(|error| unread(&error))?;
     if let Some(receipt) = found {
-        let out = ReceiptOut::found(&receipt, "recorded", Vec::new());
+        let recorded = app.log.read_positions(caller.tenant(), &[receipt.position]).await;
+        let recorded = recorded.map_err(|error| unread(&error))?;
+        let warned = match recorded.first() {
+            Some(it) => newcomers::of_recorded(app, caller, it).await,
+            None => Warned::default(),
+        };
+        let out = ReceiptOut::found(&receipt, "recorded", warned);
         return Ok(Some(Reply::ok(&out).header("sapa-position", receipt.position.to_string())));
     }
     let (source, id) = (event.source.as_str(), event.id.as_str());
@@ -72,4 +79,18 @@ async fn look(app: &App, caller: &Caller, event: &EventRef) -> Result<Option<Rep
     Ok(kept.map(|(name, code)| {
         Reply::ok(&json!({"outcome": "quarantined", "code": code, "quarantine_id": name}))
     }))
+}
+
+fn nothing_known() -> Box<Problem> {
+    Box::new(
+        Problem::new(
+            Code::NotFound,
+            "No event with this source and id was recorded or kept in quarantine.",
+            "Tidak ada peristiwa dengan source dan id ini yang tercatat atau dikarantina.",
+        )
+        .hint(
+            "Check both, or ask again with `wait`: a message may still be on its way.",
+            "Periksa keduanya, atau tanyakan lagi dengan `wait`: pesan mungkin masih di jalan.",
+        ),
+    )
 }

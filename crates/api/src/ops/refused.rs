@@ -3,7 +3,7 @@
 
 use events::cloudevents;
 use events::problem::{Code, Problem};
-use serde::Deserialize;
+use events::wire::Name;
 use serde_json::{Map, Value, json};
 use store::quarantine::{self, Suspect};
 
@@ -21,7 +21,7 @@ pub(super) async fn keep(
         return problem;
     }
     let told = problem.to_json(events::problem::Language::En, None, "");
-    let envelope = Envelope::read(bytes, attributes);
+    let name = Name::of_event(attributes, bytes);
     let suspect = Suspect {
         tenant: caller.tenant(),
         code: problem.code.as_str(),
@@ -30,14 +30,16 @@ pub(super) async fn keep(
         subject: caller.subject.as_deref(),
         provenance: None,
         received_at: app.clock.now(),
-        source: envelope.source.as_deref(),
-        event_id: envelope.id.as_deref().or(problem.event_id.as_deref()),
+        source: name.source.as_deref(),
+        event_id: name.id.as_deref().or(problem.event_id.as_deref()),
         headers: &headers(attributes),
         bytes,
     };
     match quarantine::keep(app.db(), &[suspect]).await {
         Ok(names) => {
             app.metrics.quarantined(problem.code.as_str());
+            let (tenant, code) = (caller.tenant(), problem.code.as_str());
+            tracing::warn!(%tenant, code, first = names.first(), "messages were quarantined");
             problem.quarantine_id = names.into_iter().next();
             problem
         }
@@ -59,7 +61,8 @@ pub(super) async fn with_fields(
     else {
         return problem;
     };
-    let sender = super::facts::sender(app, caller);
+    let Ok(proven) = super::facts::Proven::of(app, caller).await else { return problem };
+    let sender = proven.sender();
     let read = match attributes {
         None => cloudevents::structured(bytes, &sender),
         Some(attributes) => cloudevents::binary(attributes.clone(), bytes, &sender),
@@ -78,26 +81,4 @@ pub(super) async fn with_fields(
 pub(super) fn headers(attributes: Option<&Map<String, Value>>) -> Value {
     let Some(attributes) = attributes else { return json!({}) };
     attributes.iter().map(|(name, value)| (format!("ce-{name}"), value.clone())).collect()
-}
-
-/// What can be read of an event that nobody understands.
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct Envelope {
-    /// Its id.
-    pub(super) id: Option<String>,
-    /// Its source.
-    pub(super) source: Option<String>,
-}
-
-impl Envelope {
-    /// Reads what there is.
-    pub(super) fn read(bytes: &[u8], attributes: Option<&Map<String, Value>>) -> Self {
-        match attributes {
-            None => serde_json::from_slice(bytes).unwrap_or_default(),
-            Some(attributes) => {
-                let text = |name| attributes.get(name)?.as_str().map(str::to_owned);
-                Self { id: text("id"), source: text("source") }
-            }
-        }
-    }
 }

@@ -6,7 +6,7 @@ use events::problem::Problem;
 use store::ReadError;
 
 use super::{Handler, Operation, mask};
-use crate::answer::{Reply, json, not_found, unread};
+use crate::answer::{Reply, json, missing, unread};
 use crate::app::{App, Caller};
 use crate::params::Params;
 use crate::scope::Scope;
@@ -30,7 +30,8 @@ async fn get(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<Pr
     let limit = read.limit();
     read.done()?;
     // A name that no stream can have is a stream that does not exist.
-    let stream: Stream = format!("{kind}/{id}").parse().map_err(|_| not_found())?;
+    let stream: Stream =
+        format!("{kind}/{id}").parse().map_err(|_| missing("stream", "aliran", "id"))?;
     let tenant = caller.tenant();
     let items =
         app.log.read_stream(tenant, &stream, after, limit).await.map_err(|error| unread(&error))?;
@@ -39,7 +40,7 @@ async fn get(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<Pr
         _ => version(app, tenant, &stream).await.map_err(|error| unread(&error))?,
     };
     if version == 0 {
-        return Err(not_found());
+        return Err(missing("stream", "aliran", "id"));
     }
     let items: Vec<String> = items.iter().map(|it| mask::write(it, caller)).collect();
     let stream = json(&stream);

@@ -1,4 +1,5 @@
-//! `tenants.*`: whose data there is. A tenant is never made by use, only by name, here.
+//! `tenants.*`: whose data there is. A tenant is never made by use, only by name, here, by an admin
+//! of the server. An admin of one tenant sees that tenant and no other.
 
 use events::id::Tenant;
 use events::problem::{Code, Language, Problem};
@@ -32,12 +33,22 @@ fn told(it: &Profile) -> Value {
     json!({"tenant": it.tenant, "name": it.name, "zone": it.zone, "language": it.language.tag()})
 }
 
-async fn list(app: &App, _: &Caller, _: Params) -> Result<Reply, Box<Problem>> {
-    let all = tenants::list(app.db()).await.map_err(|error| unread(&error))?;
+async fn list(app: &App, caller: &Caller, _: Params) -> Result<Reply, Box<Problem>> {
+    let mut all = tenants::list(app.db()).await.map_err(|error| unread(&error))?;
+    if !app.is_server_admin(caller) {
+        all.retain(|it| it.tenant == *caller.tenant());
+    }
     Ok(Reply::ok(&json!({"items": all.iter().map(told).collect::<Vec<_>>()})))
 }
 
-async fn put(app: &App, _: &Caller, params: Params) -> Result<Reply, Box<Problem>> {
+async fn put(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<Problem>> {
+    if !app.is_server_admin(caller) {
+        return Err(Box::new(Problem::new(
+            Code::ScopeMissing,
+            "Only an admin of the server adds tenants.",
+            "Hanya admin server yang menambah penyewa.",
+        )));
+    }
     let mut read = params.read();
     let tenant: Option<Tenant> = read.parsed("tenant");
     let tenant = read.required("tenant", tenant);
@@ -55,11 +66,12 @@ async fn put(app: &App, _: &Caller, params: Params) -> Result<Reply, Box<Problem
         fingerprint_key: secret_bytes(&*app.ids).to_vec(),
     };
     let added = tenants::add(app.db(), &wanted, app.clock.now()).await.map_err(unwritten)?;
-    app.tenants.refresh(app.db()).await.map_err(|error| unread(&error))?;
+    app.tenants.added(app.db()).await.map_err(|error| unread(&error))?;
+    let there = app.tenants.find(app.db(), &wanted.tenant).await?;
+    crate::zones::publish_calendar(app, &there).await?;
     if added {
         return Ok(Reply::of(201, &told(&wanted)));
     }
-    let there = app.tenants.find(app.db(), &wanted.tenant).await?;
     let same = told(&there) == told(&wanted);
     if same || params.values().len() == 1 {
         return Ok(Reply::ok(&told(&there)));

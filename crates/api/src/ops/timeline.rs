@@ -99,6 +99,7 @@ async fn list(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<P
     });
     filter.back = walk.is_back();
     let mut look = look(app, caller, &params).await?;
+    super::facts::reached(look.as_of.head, filter.known_at)?;
     let (tenant, pii) = (caller.tenant(), caller.sees_personal());
     let snapshot = &mut look.snapshot;
     let page = timeline::page(snapshot, &app.log, tenant, &customer, &filter, before, limit, pii)

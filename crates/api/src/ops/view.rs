@@ -10,7 +10,7 @@ use events::id::{CustomerId, Tenant};
 use events::policy::Policies;
 use events::problem::{Code, Problem};
 use jiff::Timestamp;
-use projections::{Dossier, Holder, Key, Snapshot, runner};
+use projections::{Dossier, Holder, Key, Snapshot};
 use serde_json::Value;
 
 use crate::answer::{AsOf, Reply, json, put, unread};
@@ -38,13 +38,7 @@ pub async fn look(app: &App, caller: &Caller, params: &Params) -> Result<Look, B
     let wait = read.wait(WAIT_DEFAULT);
     read.done()?;
     let head = app.log.head().await.map_err(|error| unread(&error))?;
-    if head < at_least {
-        return Err(Box::new(Problem::new(
-            Code::PositionUnknown,
-            format!("The log is at {head}; {at_least} has not been reached yet."),
-            format!("Catatan berada di {head}; {at_least} belum tercapai."),
-        )));
-    }
+    super::facts::reached(head, Some(at_least))?;
     if 0 < at_least {
         app.views.wait_for(at_least, wait).await.map_err(|error| unread(&error))?;
     }
@@ -99,32 +93,43 @@ impl Look {
         &mut self,
         keys: BTreeSet<Key>,
     ) -> Result<HashMap<Key, Dossier>, Box<Problem>> {
-        let found = runner::load_dossiers(&mut self.snapshot.tx, &keys).await;
+        let found = self.snapshot.dossiers(&keys).await;
         let found = found.map_err(|error| unread(&error))?;
         let now = self.now;
         Ok(found.into_iter().map(|(key, it)| (key, it.into_at(now))).collect())
     }
 
-    /// The names of some customers, for those who may see them.
-    pub async fn names(
+    /// Adds to rows that name a `customer` who that is: `name`, and where a row does not say it
+    /// `tier`, `owner` and `team`. Whoever may not see names finds `/name` in `masked`.
+    pub async fn add_people(
         &mut self,
         caller: &Caller,
-        customers: impl IntoIterator<Item = CustomerId>,
-    ) -> Result<HashMap<CustomerId, String>, Box<Problem>> {
-        if !caller.sees_personal() {
-            return Ok(HashMap::new());
+        rows: &mut [Value],
+    ) -> Result<HashMap<Key, Dossier>, Box<Problem>> {
+        let key = |row: &Value| -> Option<Key> {
+            let customer = row.get("customer")?.as_str()?.parse().ok()?;
+            Some((caller.tenant().clone(), Holder::customer(&customer)))
+        };
+        let found = self.dossiers(rows.iter().filter_map(key).collect()).await?;
+        for row in rows {
+            let person = key(row).and_then(|it| found.get(&it)).map(|it| &it.card);
+            let text = |it: Option<&str>| Value::from(it);
+            for (member, value) in [
+                ("tier", person.map(projections::card::State::tier_name)),
+                ("owner", person.and_then(|it| it.owner.as_ref()).map(AsRef::as_ref)),
+                ("team", person.and_then(|it| it.team.as_ref()).map(AsRef::as_ref)),
+            ] {
+                if row.get(member).is_none_or(Value::is_null) {
+                    put(row, member, text(value));
+                }
+            }
+            let masked = person.is_some_and(|it| it.name.is_some()) && !caller.sees_personal();
+            if caller.sees_personal() {
+                put(row, "name", text(person.and_then(|it| it.name.as_deref())));
+            }
+            put(row, "masked", if masked { vec!["/name"] } else { Vec::new() });
         }
-        let key = |it: CustomerId| (caller.tenant().clone(), Holder::customer(&it));
-        let found = self.dossiers(customers.into_iter().map(key).collect()).await?;
-        let (policies, now) = (Arc::clone(&self.policies), self.now);
-        Ok(found
-            .into_iter()
-            .filter_map(|((_, holder), dossier)| {
-                let customer = holder.as_customer()?;
-                let card = projections::card::Card::of(&customer, &dossier.card, &policies, now);
-                card.name.map(|name| (customer, name))
-            })
-            .collect())
+        Ok(found)
     }
 }
 

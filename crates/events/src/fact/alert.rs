@@ -62,6 +62,10 @@ pub struct Acknowledged {
     pub until: Timestamp,
     /// Who.
     pub by: Ident,
+    /// The worklist handed it out: how many hand-outs in a row, with this one, went ahead of a less
+    /// urgent band that waited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<u32>,
 }
 
 /// Not now, for a reason.

@@ -143,11 +143,12 @@ pub struct Inquired {
     pub text: Option<String>,
 }
 
-/// The customer said something in an open matter: a reply, thanks, a goodbye. It opens nothing.
+/// The customer said something: a reply, thanks, a goodbye, a plain chat message. It opens nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Messaged {
-    /// The matter.
-    pub about: About,
+    /// The matter it belongs to, where there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub about: Option<About>,
     /// The hall or place it happened at.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub venue: Option<Ident>,

@@ -5,6 +5,11 @@ use std::collections::BTreeMap;
 use super::read::{Node, is_id, is_slug};
 use super::{ByTier, DAYS_MAX, HOURS_MAX};
 
+/// `fairness.run_max` of versions that were published before there was one.
+const RUN_MAX: i64 = 3;
+/// No `run_max` is greater.
+const RUN_LIMIT: i64 = 1_000;
+
 /// One team: alerts go from the owner to its lead, then to its manager.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Team {
@@ -52,6 +57,9 @@ pub struct Fairness {
     pub head_start_hours: HeadStart,
     /// The sum of head starts is cut here, in hours.
     pub head_start_max_hours: i64,
+    /// Hand-outs in a row from more urgent bands while a less urgent one waits; the next one is from
+    /// those.
+    pub run_max: i64,
     /// Minutes a hand-out is kept for whoever took it.
     pub claim_minutes: i64,
 }
@@ -106,7 +114,11 @@ pub(super) fn team(node: &Node<'_>) -> Teams {
         read
     });
     if teams.values().filter(|team| team.default).count() != 1 {
-        node.fault("required", "exactly one team has `default = true`");
+        node.fault(
+            "required",
+            "exactly one team has `default = true`",
+            "tepat satu tim memiliki `default = true`",
+        );
     }
     teams
 }
@@ -122,7 +134,7 @@ pub(super) fn alert(node: &Node<'_>) -> Alert {
         snooze_max_times: members.get("snooze_max_times").int(0..=100),
     };
     if steps.is_present() && !(1..=10).contains(&alert.escalate_after.len()) {
-        steps.fault("range", "must have 1 to 10 steps");
+        steps.fault("range", "must have 1 to 10 steps", "harus memiliki 1 sampai 10 langkah");
     }
     members.done();
     alert
@@ -132,6 +144,7 @@ pub(super) fn fairness(node: &Node<'_>) -> Fairness {
     let members = node.members();
     let start = members.get("head_start_hours").members();
     let hours = |name| start.get(name).int(0..=HOURS_MAX);
+    let run = members.optional("run_max");
     let fairness = Fairness {
         head_start_hours: HeadStart {
             we_owe: hours("we_owe"),
@@ -143,6 +156,7 @@ pub(super) fn fairness(node: &Node<'_>) -> Fairness {
             },
         },
         head_start_max_hours: members.get("head_start_max_hours").int(0..=HOURS_MAX),
+        run_max: if run.is_present() { run.int(1..=RUN_LIMIT) } else { RUN_MAX },
         claim_minutes: members.get("claim_minutes").int(1..=1_440),
     };
     start.done();

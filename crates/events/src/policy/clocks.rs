@@ -127,9 +127,9 @@ fn zone(node: &Node<'_>) -> (TimeZone, String) {
     found.unwrap_or_else(|| {
         if !name.is_empty() {
             let hint = "Use Asia/Jakarta (WIB), Asia/Makassar (WITA) or Asia/Jayapura (WIT).";
-            node.fault("zone", format!("is not an IANA time zone. {hint}"));
+            node.fault("zone", format!("is not an IANA time zone. {hint}"), "bukan zona waktu IANA; pakai Asia/Jakarta (WIB), Asia/Makassar (WITA), atau Asia/Jayapura (WIT)");
         } else if node.is_present() {
-            node.fault("zone", "must be an IANA time zone such as Asia/Jakarta");
+            node.fault("zone", "must be an IANA time zone such as Asia/Jakarta", "harus zona waktu IANA, misalnya Asia/Jakarta");
         }
         (TimeZone::UTC, "UTC".to_owned())
     })
@@ -142,19 +142,31 @@ fn working(node: &Node<'_>) -> [Vec<Interval>; 7] {
         let Some((first, last)) = run_of_days(name) else {
             let known = DAYS.into_iter().chain(["mon-fri", "mon-sat", "mon-sun"]);
             let hint = closest(name, known).unwrap_or("mon-fri");
-            day.fault("unknown_field", format!("is not a day; write mon to sun or `{hint}`"));
+            day.fault(
+                "unknown_field",
+                format!("is not a day; write mon to sun or `{hint}`"),
+                format!("bukan nama hari; tulis mon sampai sun atau `{hint}`"),
+            );
             continue;
         };
         let open = intervals(&day);
         for slot in week.iter_mut().take(last + 1).skip(first) {
             if slot.replace(open.clone()).is_some() {
-                day.fault("duplicate", "names a day that another member names too");
+                day.fault(
+                    "duplicate",
+                    "names a day that another member names too",
+                    "menyebut hari yang sudah disebut anggota lain",
+                );
             }
         }
     }
     let week = week.map(Option::unwrap_or_default);
     if node.is_present() && week.iter().all(Vec::is_empty) {
-        node.fault("required", "has no working hours at all, so no allowance could ever end");
+        node.fault(
+            "required",
+            "has no working hours at all, so no allowance could ever end",
+            "tidak punya jam kerja sama sekali, jadi tidak ada tenggat yang dapat berakhir",
+        );
     }
     week
 }
@@ -173,7 +185,11 @@ fn intervals(node: &Node<'_>) -> Vec<Interval> {
     if all.is_sorted_by(|a, b| a.to <= b.from) {
         return all;
     }
-    node.fault("interval", "has intervals that overlap; join them");
+    node.fault(
+        "interval",
+        "has intervals that overlap; join them",
+        "memuat rentang yang bertumpuk; gabungkan",
+    );
     Vec::new()
 }
 
@@ -184,11 +200,19 @@ fn interval(node: &Node<'_>) -> Option<Interval> {
     }
     let found = text.split_once('-').and_then(|(from, to)| minute(from).zip(minute(to)));
     let Some((from, to)) = found else {
-        node.fault("interval", "must be hours such as 08:00-17:00");
+        node.fault(
+            "interval",
+            "must be hours such as 08:00-17:00",
+            "harus jam, misalnya 08:00-17:00",
+        );
         return None;
     };
     if from >= to {
-        node.fault("interval", "must end after it begins; over midnight, write two intervals");
+        node.fault(
+            "interval",
+            "must end after it begins; over midnight, write two intervals",
+            "harus berakhir setelah mulai; lewat tengah malam, tulis dua rentang",
+        );
         return None;
     }
     Some(Interval { from, to })
@@ -212,7 +236,11 @@ fn time(node: &Node<'_>) -> Time {
     let parsed = found.and_then(|_| text.parse::<Time>().ok());
     parsed.unwrap_or_else(|| {
         if node.is_present() {
-            node.fault("time_invalid", "must be a time of day such as 09:00");
+            node.fault(
+                "time_invalid",
+                "must be a time of day such as 09:00",
+                "harus jam, misalnya 09:00",
+            );
         }
         Time::midnight()
     })
@@ -249,11 +277,19 @@ fn clock(members: &super::read::Members<'_>) -> ClockPolicy {
         first_due_days: members.get("first_due_days").int(1..=DAYS_MAX),
     };
     if first_warn.is_present() && clock.first_warn_days >= clock.first_due_days {
-        first_warn.fault("order", "must be less than first_due_days");
+        first_warn.fault(
+            "order",
+            "must be less than first_due_days",
+            "harus lebih kecil dari first_due_days",
+        );
     }
     let least = Tier::ALL.into_iter().map(|tier| *clock.rhythm_max_days.get(tier)).min();
     if rhythm_max.is_present() && least.is_some_and(|least| least < clock.rhythm_min_days) {
-        rhythm_max.fault("order", "must not be less than rhythm_min_days");
+        rhythm_max.fault(
+            "order",
+            "must not be less than rhythm_min_days",
+            "tidak boleh lebih kecil dari rhythm_min_days",
+        );
     }
     clock
 }

@@ -38,14 +38,18 @@ impl PolicyHistory {
         let Published { name, version, effective_from, body, .. } = &published;
         let honest = Published::new(name, *version, *effective_from, body.clone());
         if honest.hash != published.hash {
-            return Err(vec![fault("/hash", "hash", "is not the SHA-256 of the canonical body")]);
+            let (en, id) =
+                ("is not the SHA-256 of the canonical body", "bukan SHA-256 dari isi kanonis");
+            return Err(vec![fault("/hash", "hash", en, id)]);
         }
         if let Some(taken) = self.version(name, *version) {
             if *taken == published {
                 return Ok(false);
             }
-            let detail = format!("is taken; the next version is {}", self.next_version(name));
-            return Err(vec![fault("/version", "version_taken", &detail)]);
+            let next = self.next_version(name);
+            let en = format!("is taken; the next version is {next}");
+            let id = format!("sudah dipakai; versi berikutnya {next}");
+            return Err(vec![fault("/version", "version_taken", &en, &id)]);
         }
         let section = Section::parse(name, body)?;
         let all = self.versions.entry(name.clone()).or_default();
@@ -107,6 +111,7 @@ impl Default for PolicyHistory {
     }
 }
 
-fn fault(pointer: &str, rule: &'static str, detail: &str) -> Finding {
-    Finding { pointer: pointer.to_owned(), rule, detail: detail.to_owned() }
+fn fault(pointer: &str, rule: &'static str, en: &str, id: &str) -> Finding {
+    let (pointer, detail) = (pointer.to_owned(), en.to_owned());
+    Finding { pointer, rule, detail, indonesian: id.to_owned() }
 }

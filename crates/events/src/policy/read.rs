@@ -21,6 +21,9 @@ pub struct Finding {
     pub rule: &'static str,
     /// What is wrong and what would be right.
     pub detail: String,
+    /// The same in Indonesian.
+    #[serde(skip)]
+    pub indonesian: String,
 }
 
 /// A place in a body and what stands there, if anything.
@@ -53,8 +56,14 @@ pub(super) fn read_body<T>(
 
 impl<'a> Node<'a> {
     /// Notes a fault of this place.
-    pub(super) fn fault(&self, rule: &'static str, detail: impl Into<String>) {
-        let finding = Finding { pointer: self.pointer.clone(), rule, detail: detail.into() };
+    pub(super) fn fault(
+        &self,
+        rule: &'static str,
+        detail: impl Into<String>,
+        indonesian: impl Into<String>,
+    ) {
+        let (pointer, detail) = (self.pointer.clone(), detail.into());
+        let finding = Finding { pointer, rule, detail, indonesian: indonesian.into() };
         self.findings.borrow_mut().push(finding);
     }
 
@@ -67,7 +76,11 @@ impl<'a> Node<'a> {
     pub(super) fn members(&self) -> Members<'a> {
         let map = self.value.and_then(Value::as_object);
         if map.is_none() && self.value.is_some() {
-            self.fault("type", "must be an object with named members");
+            self.fault(
+                "type",
+                "must be an object with named members",
+                "harus objek dengan anggota bernama",
+            );
         }
         Members { node: self.clone(), map, asked: RefCell::new(Vec::new()) }
     }
@@ -82,7 +95,7 @@ impl<'a> Node<'a> {
     pub(super) fn items(&self) -> Vec<Node<'a>> {
         let Some(list) = self.value.and_then(Value::as_array) else {
             if self.value.is_some() {
-                self.fault("type", "must be a list");
+                self.fault("type", "must be a list", "harus daftar");
             }
             return Vec::new();
         };
@@ -97,7 +110,11 @@ impl<'a> Node<'a> {
             if let Some(value) = read(&item)
                 && !set.insert(value)
             {
-                item.fault("duplicate", "stands here twice; leave one out");
+                item.fault(
+                    "duplicate",
+                    "stands here twice; leave one out",
+                    "tertulis dua kali; hapus salah satu",
+                );
             }
         }
         set
@@ -112,7 +129,11 @@ impl<'a> Node<'a> {
         let mut all = BTreeMap::new();
         for (name, node) in self.entries() {
             if !is_name(name) {
-                node.fault("bad_id", "its name may hold letters, digits, - and _ only");
+                node.fault(
+                    "bad_id",
+                    "its name may hold letters, digits, - and _ only",
+                    "namanya hanya boleh huruf, angka, - dan _",
+                );
             }
             all.insert(name.to_owned(), read(&node));
         }
@@ -123,11 +144,15 @@ impl<'a> Node<'a> {
     pub(super) fn int(&self, range: RangeInclusive<i64>) -> i64 {
         let Some(value) = self.value else { return *range.start() };
         let Some(number) = value.as_i64() else {
-            self.fault("type", "must be a whole number");
+            self.fault("type", "must be a whole number", "harus bilangan bulat");
             return *range.start();
         };
         if !range.contains(&number) {
-            self.fault("range", format!("must be {} to {}", range.start(), range.end()));
+            self.fault(
+                "range",
+                format!("must be {} to {}", range.start(), range.end()),
+                format!("harus {} sampai {}", range.start(), range.end()),
+            );
         }
         number
     }
@@ -136,11 +161,15 @@ impl<'a> Node<'a> {
     pub(super) fn number(&self, range: RangeInclusive<f64>) -> f64 {
         let Some(value) = self.value else { return *range.start() };
         let Some(number) = value.as_f64() else {
-            self.fault("type", "must be a number");
+            self.fault("type", "must be a number", "harus bilangan");
             return *range.start();
         };
         if !range.contains(&number) {
-            self.fault("range", format!("must be {} to {}", range.start(), range.end()));
+            self.fault(
+                "range",
+                format!("must be {} to {}", range.start(), range.end()),
+                format!("harus {} sampai {}", range.start(), range.end()),
+            );
         }
         number
     }
@@ -149,7 +178,7 @@ impl<'a> Node<'a> {
     pub(super) fn bool(&self) -> bool {
         let Some(value) = self.value else { return false };
         value.as_bool().unwrap_or_else(|| {
-            self.fault("type", "must be true or false");
+            self.fault("type", "must be true or false", "harus true atau false");
             false
         })
     }
@@ -158,7 +187,7 @@ impl<'a> Node<'a> {
     pub(super) fn text(&self) -> &'a str {
         let Some(value) = self.value else { return "" };
         value.as_str().unwrap_or_else(|| {
-            self.fault("type", "must be a text in quotes");
+            self.fault("type", "must be a text in quotes", "harus teks dalam tanda kutip");
             ""
         })
     }
@@ -167,7 +196,11 @@ impl<'a> Node<'a> {
     pub(super) fn name(&self, is_valid: impl Fn(&str) -> bool) -> String {
         let text = self.text();
         if self.value.is_some_and(Value::is_string) && !is_valid(text) {
-            self.fault("bad_id", "must be 1 to 64 letters, digits, - or _, without spaces");
+            self.fault(
+                "bad_id",
+                "must be 1 to 64 letters, digits, - or _, without spaces",
+                "harus 1 sampai 64 huruf, angka, - atau _, tanpa spasi",
+            );
         }
         text.to_owned()
     }
@@ -178,7 +211,11 @@ impl<'a> Node<'a> {
         let found = choices.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         if found.is_none() && self.value.is_some_and(Value::is_string) {
             let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
-            self.fault("choice", format!("must be one of: {}", words.join(", ")));
+            self.fault(
+                "choice",
+                format!("must be one of: {}", words.join(", ")),
+                format!("harus salah satu dari: {}", words.join(", ")),
+            );
         }
         found
     }
@@ -188,7 +225,11 @@ impl<'a> Node<'a> {
         let text = self.text();
         let date = text.parse().ok().filter(|_| text.len() == 10);
         if date.is_none() && self.value.is_some_and(Value::is_string) {
-            self.fault("time_invalid", "must be a date such as 2026-08-17");
+            self.fault(
+                "time_invalid",
+                "must be a date such as 2026-08-17",
+                "harus tanggal, misalnya 2026-08-17",
+            );
         }
         date
     }
@@ -205,7 +246,11 @@ impl<'a> Members<'a> {
     pub(super) fn get(&self, name: &'static str) -> Node<'a> {
         let node = self.optional(name);
         if self.map.is_some() && !node.is_present() {
-            node.fault("required", "is missing; a policy is always written whole");
+            node.fault(
+                "required",
+                "is missing; a policy is always written whole",
+                "tidak ada; kebijakan selalu ditulis lengkap",
+            );
         }
         node
     }
@@ -223,11 +268,17 @@ impl<'a> Members<'a> {
             if asked.contains(&name.as_str()) {
                 continue;
             }
-            let detail = match closest(name, asked.iter().copied()) {
-                Some(known) => format!("is not known; did you mean `{known}`?"),
-                None => format!("is not known; known here: {}", asked.join(", ")),
+            let (en, id) = match closest(name, asked.iter().copied()) {
+                Some(known) => (
+                    format!("is not known; did you mean `{known}`?"),
+                    format!("tidak dikenal; maksud Anda `{known}`?"),
+                ),
+                None => (
+                    format!("is not known; known here: {}", asked.join(", ")),
+                    format!("tidak dikenal; yang dikenal di sini: {}", asked.join(", ")),
+                ),
             };
-            self.node.child(name, Some(value)).fault("unknown_field", detail);
+            self.node.child(name, Some(value)).fault("unknown_field", en, id);
         }
     }
 }

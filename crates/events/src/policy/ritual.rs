@@ -48,7 +48,11 @@ pub(super) fn ritual(node: &Node<'_>) -> Rituals {
             Ritual { before: steps("before"), during: steps("during"), after: steps("after") };
         let all = [&read.before, &read.during, &read.after].into_iter().flatten();
         if all.filter(|step| step.required).count() == 0 {
-            ritual.fault("required", "needs at least one step that is not optional");
+            ritual.fault(
+                "required",
+                "needs at least one step that is not optional",
+                "perlu sedikitnya satu langkah yang wajib",
+            );
         }
         members.done();
         read
@@ -63,7 +67,11 @@ fn step(node: &Node<'_>) -> Step {
         None => (rest, None),
     };
     if !is_slug(action) || detail.is_some_and(|detail| !is_slug(detail)) {
-        node.fault("step", "must be an action, such as greeted, served:luggage_in or ?recommended");
+        node.fault(
+            "step",
+            "must be an action, such as greeted, served:luggage_in or ?recommended",
+            "harus sebuah tindakan, misalnya greeted, served:luggage_in, atau ?recommended",
+        );
     }
     Step { required, action: action.to_owned(), detail: detail.map(str::to_owned) }
 }

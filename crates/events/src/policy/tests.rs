@@ -45,7 +45,7 @@ fn the_defaults_are_version_1_of_every_policy() {
 #[test]
 fn the_default_text_of_a_policy_is_its_own_section_with_comments() {
     let team = Policies::default_toml("team").expect("a default of that name");
-    assert!(team.starts_with("[team.frontdesk]") && team.contains("demo data"));
+    assert!(team.starts_with("[team.frontdesk]") && team.contains("your own people"));
     assert!(!team.contains("[neglect"));
     for name in NAMES {
         let text = Policies::default_toml(name).expect("a default of that name");
@@ -103,7 +103,7 @@ fn nonsense_is_refused_where_it_stands() {
         ("loyalty", "/surprise/per_gift_max", json!(2_000_001), "order"),
         ("booking", "/refund_steps/1/percent", json!(101), "range"),
         ("booking", "/refund_steps/2/days_before", json!(7), "order"),
-        ("venues", "/aula-sungai/capacity", json!(0), "range"),
+        ("venues", "", json!({"hall": {"site": "main", "capacity": 0}}), "range"),
         ("trend", "/z", json!("3"), "type"),
         ("ai", "/ai_may/0", json!("erase"), "choice"),
         ("ritual", "/shop/before/0", json!("served:"), "step"),

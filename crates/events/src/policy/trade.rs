@@ -144,7 +144,11 @@ pub(super) fn loyalty(node: &Node<'_>) -> Loyalty {
         surprise: surprise(&members.get("surprise")),
     };
     if tiers.is_present() && loyalty.tiers != Tier::ALL {
-        tiers.fault("choice", "must be prospect, secondary, primary, in this order");
+        tiers.fault(
+            "choice",
+            "must be prospect, secondary, primary, in this order",
+            "harus prospect, secondary, primary, dalam urutan ini",
+        );
     }
     primary.done();
     members.done();
@@ -173,7 +177,11 @@ fn surprise(node: &Node<'_>) -> Surprise {
         cooldown_days: members.get("cooldown_days").int(0..=DAYS_MAX),
     };
     if surprise.per_gift_max > surprise.monthly_budget {
-        gift.fault("order", "must not be more than monthly_budget");
+        gift.fault(
+            "order",
+            "must not be more than monthly_budget",
+            "tidak boleh lebih dari monthly_budget",
+        );
     }
     members.done();
     surprise
@@ -197,7 +205,11 @@ pub(super) fn booking(node: &Node<'_>) -> Booking {
     let falls =
         |a: &RefundStep, b: &RefundStep| a.days_before > b.days_before && a.percent >= b.percent;
     if !booking.refund_steps.is_sorted_by(falls) {
-        steps.fault("order", "days_before must fall from step to step, and percent never rise");
+        steps.fault(
+            "order",
+            "days_before must fall from step to step, and percent never rise",
+            "days_before harus menurun tiap langkah, dan percent tidak boleh naik",
+        );
     }
     members.done();
     booking

@@ -2,20 +2,25 @@
 //!
 //! Pure, and the only judge of it: the agenda keeps the earliest of these instants, and the reaction
 //! appends what has become due. After that is folded, the same question has another answer.
+//!
+//! Everything here follows from one question, which the facts alone answer: since when was this
+//! silence or debt overdue, and what ended it ([`neglect::watch`](crate::neglect::watch))? An alert
+//! is right if that was so when it was raised. What Sapa recorded about alerts only says what is left
+//! to be recorded.
 
-use events::calendar::Calendar;
+use std::collections::BTreeMap;
+
 use events::fact::alert::{EscalationReason, Severity};
 use events::id::{CustomerId, EventRef, Ident, Slug, Tenant};
 use events::mint;
 use events::policy::Policies;
 use jiff::{SignedDuration, Timestamp};
 
-use super::fold::{Alert, Basis, Status};
+use super::fold::{Alert, Status};
+pub use super::steps::STEP_MAX;
+use super::steps::{Reached, acknowledged_until, present};
 use crate::dossier::{Dossier, Holder};
-use crate::neglect::{Obligation, Which, clock};
-
-/// The last step of escalation: the manager.
-pub const STEP_MAX: u32 = 2;
+use crate::neglect::{Interval, Obligation, Timer, Which, clock};
 
 /// One thing to append, once its time has come.
 #[derive(Clone, Debug, PartialEq)]
@@ -85,10 +90,12 @@ pub struct Raise {
     pub basis: String,
 }
 
-/// A reason to ring, as the clocks stand now.
+/// A reason to ring: something that is overdue, or will be if nothing else happens.
 struct Cause {
     kind: &'static str,
     episode: String,
+    /// Since when it is overdue.
+    from: Timestamp,
     due_at: Timestamp,
     severity: Severity,
     because: Vec<EventRef>,
@@ -99,9 +106,44 @@ struct Cause {
     owner: Option<Ident>,
 }
 
-/// Everything that is or will be due about a customer's alerts, as facts and policies stand.
+/// What the facts say about an alert.
+enum Verdict<'a> {
+    /// It was overdue when it was raised.
+    Right(Standing<'a>),
+    /// It was not, or there is no such thing.
+    Mistaken,
+    /// It is of a kind that no rule here judges, or is too long ago.
+    Unknown,
+}
+
+/// Something that was overdue, as the facts stand.
+#[derive(Clone)]
+struct Standing<'a> {
+    from: Timestamp,
+    due_at: Timestamp,
+    /// How urgent, where that may change.
+    severity: Option<Severity>,
+    ended: Option<&'a (Timestamp, EventRef)>,
+    held: Vec<Interval>,
+}
+
+impl<'a> Standing<'a> {
+    fn of(timer: &'a Timer) -> Option<Self> {
+        let (from, due_at) = timer.moment()?;
+        Some(Self { from, due_at, severity: None, ended: timer.ended(), held: timer.held() })
+    }
+}
+
+/// Everything that is or will be due about a customer's alerts, as facts and policies stand. Of the
+/// steps in which an alert is passed on, it is the one that is present `now`.
 #[must_use]
-pub fn dues(tenant: &Tenant, holder: &Holder, dossier: &Dossier, policies: &Policies) -> Vec<Due> {
+pub fn dues(
+    tenant: &Tenant,
+    holder: &Holder,
+    dossier: &Dossier,
+    policies: &Policies,
+    now: Timestamp,
+) -> Vec<Due> {
     let customer = holder.as_customer();
     let mut dues = Vec::new();
     for cause in causes(dossier, policies) {
@@ -109,17 +151,21 @@ pub fn dues(tenant: &Tenant, holder: &Holder, dossier: &Dossier, policies: &Poli
             dues.push(due);
         }
     }
-    let now = dossier.seen.recorded_at.unwrap_or(Timestamp::UNIX_EPOCH);
+    let known_at = dossier.seen.recorded_at.unwrap_or(Timestamp::UNIX_EPOCH);
+    let standings = standings(tenant, customer.as_ref(), dossier);
     for (id, alert) in &dossier.alerts.alerts {
-        let what = if is_mistaken(alert, dossier, policies) {
+        let what = match verdict(id, alert, dossier, &standings) {
             // A fact recorded after the alert says so; the alert's own event is never that fact.
-            (alert.status != Status::Withdrawn).then(|| {
-                (now.max(alert.since), What::Withdraw { because: evidence(dossier, alert) })
-            })
-        } else if alert.status.is_open() {
-            Some(next(id, alert, dossier, policies))
-        } else {
-            None
+            Verdict::Mistaken => is_to_be_withdrawn(alert, policies).then(|| {
+                let what = What::Withdraw { because: evidence(dossier, alert) };
+                (known_at.max(alert.since), what)
+            }),
+            _ if !alert.status.is_open() => None,
+            Verdict::Right(Standing { ended: Some((at, by)), .. }) => {
+                Some((*at, What::Resolve { by: by.clone() }))
+            }
+            Verdict::Right(it) => next(id, alert, &it.held, policies, now),
+            Verdict::Unknown => next(id, alert, &[], policies, now),
         };
         if let Some((at, what)) = what {
             let (team, rationed) = (alert.team.clone(), false);
@@ -129,20 +175,45 @@ pub fn dues(tenant: &Tenant, holder: &Holder, dossier: &Dossier, policies: &Poli
     dues
 }
 
+/// Since when each open alert is due, and how urgent it is, as is known now.
+#[must_use]
+pub fn present_terms(
+    tenant: &Tenant,
+    holder: &Holder,
+    dossier: &Dossier,
+) -> BTreeMap<Ident, (Timestamp, Severity)> {
+    let standings = standings(tenant, holder.as_customer().as_ref(), dossier);
+    let open = dossier.alerts.alerts.iter().filter(|(_, it)| it.status.is_open());
+    open.filter_map(|(id, alert)| match verdict(id, alert, dossier, &standings) {
+        Verdict::Right(it) => {
+            Some((id.clone(), (it.due_at, it.severity.unwrap_or(alert.severity))))
+        }
+        _ => None,
+    })
+    .collect()
+}
+
 /// The silences and debts that ring now or at a known time.
 fn causes(dossier: &Dossier, policies: &Policies) -> Vec<Cause> {
     let clocks = &dossier.neglect;
     let mut causes = Vec::new();
     for which in [Which::They, Which::We] {
         let Some(clock) = clocks.inputs(which).map(|it| it.clock(policies)) else { continue };
-        if !clock.rings() {
-            continue;
-        }
+        let timer = &clocks.watch_of(which).timer;
+        let (from, due_at) = match &timer.overdue {
+            Some(it) if it.ended.is_some() => continue,
+            Some(it) => (it.from, it.due_at),
+            None if clock.rings() => {
+                (clock.effective_due_at.max(timer.since), clock.effective_due_at)
+            }
+            None => continue,
+        };
         let (because, imported) = clocks.because(which);
         causes.push(Cause {
             kind: which.alert_kind(),
             episode: clock.episode(),
-            due_at: clock.effective_due_at,
+            from,
+            due_at,
             severity: if which == Which::We { Severity::Warning } else { Severity::Notice },
             because,
             stop_by: if which == Which::We { "personal_contact" } else { "inbound" },
@@ -152,25 +223,28 @@ fn causes(dossier: &Dossier, policies: &Policies) -> Vec<Cause> {
             owner: clocks.owner.clone(),
         });
     }
-    for it in clocks.obligations.iter().filter(|it| it.is_open() && it.is_wanted(policies)) {
-        if clocks.covered_by(it).is_some() {
-            continue;
+    for it in clocks.obligations.iter().filter(|it| it.is_open()) {
+        if let Some(moment) = it.timer.moment() {
+            causes.push(owed(it, moment, dossier, policies));
         }
-        let Some(due_at) = it.due_at(policies) else { continue };
-        causes.push(owed(it, due_at, dossier, policies));
     }
     causes
 }
 
-fn owed(it: &Obligation, due_at: Timestamp, dossier: &Dossier, policies: &Policies) -> Cause {
-    let critical = it.is_critical() || it.promised_for.is_some();
+fn owed(
+    it: &Obligation,
+    (from, due_at): Interval,
+    dossier: &Dossier,
+    policies: &Policies,
+) -> Cause {
     let mut because = vec![it.opened_by.clone()];
     because.extend(it.broken_by.clone());
     Cause {
         kind: "we_owe",
         episode: it.episode(),
+        from,
         due_at,
-        severity: if critical { Severity::Critical } else { Severity::Warning },
+        severity: severity(it),
         because,
         stop_by: it.owed.as_str(),
         policy: "owe",
@@ -178,6 +252,11 @@ fn owed(it: &Obligation, due_at: Timestamp, dossier: &Dossier, policies: &Polici
         imported: false,
         owner: it.owner.clone().or_else(|| dossier.neglect.owner.clone()),
     }
+}
+
+fn severity(it: &Obligation) -> Severity {
+    let critical = it.is_critical() || it.promised_for.is_some();
+    if critical { Severity::Critical } else { Severity::Warning }
 }
 
 /// Raises a cause, unless its alert has rung and nothing has brought it back.
@@ -189,15 +268,12 @@ fn ring(
     cause: Cause,
 ) -> Option<Due> {
     let basis = clock::basis(cause.kind, customer, &cause.episode);
-    let first = mint::reaction_id(tenant, "neglect", "alert.raised", &basis, 1);
-    let alert: Ident = first.to_string().parse().ok()?;
+    let alert = id_of(tenant, &basis);
     let (occurrence, at) = match dossier.alerts.alerts.get(&alert) {
-        None => (1, cause.due_at),
-        Some(it) => match it.status {
-            Status::Withdrawn => (it.occurrence + 1, cause.due_at.max(it.since)),
-            Status::Resolved if it.stopped.is_none() => (it.occurrence + 1, it.since),
-            _ => return None,
-        },
+        None => (1, cause.from),
+        // What it was withdrawn or resolved for is gone again.
+        Some(it) if !it.status.is_open() => (it.occurrence + 1, cause.from.max(it.since)),
+        Some(_) => return None,
     };
     let (team_name, team) = responsible(dossier, policies);
     let owner = cause.owner.or_else(|| team.parse().ok())?;
@@ -230,21 +306,86 @@ fn responsible<'p>(dossier: &Dossier, policies: &'p Policies) -> (Slug, &'p str)
     (name, &team.lead)
 }
 
-/// A late, voiding or merging fact shows that it was not overdue at its time.
-fn is_mistaken(alert: &Alert, dossier: &Dossier, policies: &Policies) -> bool {
-    match &alert.basis {
-        Basis::Silence(Some(inputs)) => alert.due_at < inputs.clock(policies).effective_due_at,
-        Basis::Silence(None) | Basis::Owe { episode: None } => true,
-        Basis::Owe { episode: Some(episode) } => {
-            let own = dossier.neglect.obligations.iter().find(|it| it.episode() == *episode);
-            // Closed by something that happened in time, whenever it was recorded.
-            own.is_some_and(|it| it.closed.as_ref().is_some_and(|(at, _)| *at <= alert.due_at))
+/// The id of the alert about an episode.
+fn id_of(tenant: &Tenant, basis: &str) -> Ident {
+    let id = mint::reaction_id(tenant, "neglect", "alert.raised", basis, 1).to_string();
+    id.parse().expect("a UUID is an id")
+}
+
+/// Everything that is, was or will be overdue, by the id of its alert; nothing if no alert asks.
+fn standings<'a>(
+    tenant: &Tenant,
+    customer: Option<&CustomerId>,
+    dossier: &'a Dossier,
+) -> BTreeMap<Ident, Standing<'a>> {
+    let mut found = BTreeMap::new();
+    if dossier.alerts.alerts.values().all(|it| it.status == Status::Withdrawn) {
+        return found;
+    }
+    let clocks = &dossier.neglect;
+    let mut add = |kind: &str, episode: &str, standing: Option<Standing<'a>>| {
+        if let Some(standing) = standing {
+            found.insert(id_of(tenant, &clock::basis(kind, customer, episode)), standing);
         }
-        Basis::Other => false,
+    };
+    for it in &clocks.past {
+        let overdue = &it.overdue;
+        let ended = overdue.ended.as_ref();
+        let held = overdue.held.clone();
+        let (from, due_at) = (overdue.from, overdue.due_at);
+        let standing = Standing { from, due_at, severity: None, ended, held };
+        add(&it.kind, &it.episode, Some(standing));
+    }
+    for which in [Which::They, Which::We] {
+        let watch = clocks.watch_of(which);
+        if let Some(day) = watch.episode {
+            add(which.alert_kind(), &day.to_string(), Standing::of(&watch.timer));
+        }
+    }
+    for it in &clocks.obligations {
+        // What was met in time was never overdue.
+        if it.is_open() || it.timer.overdue.is_some() {
+            let standing = Standing::of(&it.timer);
+            let severity = Some(severity(it));
+            add("we_owe", &it.episode(), standing.map(|it| Standing { severity, ..it }));
+        }
+    }
+    found
+}
+
+/// Whether a late, voiding or merging fact shows that it was not overdue when it was raised.
+fn verdict<'a>(
+    id: &Ident,
+    alert: &Alert,
+    dossier: &Dossier,
+    standings: &BTreeMap<Ident, Standing<'a>>,
+) -> Verdict<'a> {
+    if !matches!(alert.kind.as_str(), "they_silent" | "we_silent" | "we_owe") {
+        return Verdict::Unknown;
+    }
+    match standings.get(id) {
+        Some(it) if it.from <= alert.raised_at => Verdict::Right(it.clone()),
+        None if dossier.neglect.forgotten.is_some_and(|it| alert.due_at <= it) => Verdict::Unknown,
+        _ => Verdict::Mistaken,
     }
 }
 
-/// What shows the mistake: the newest reset of the clock, or the closing fact.
+/// An alert that has ended was right by the policy it was raised under; another one judges only what
+/// still rings.
+fn is_to_be_withdrawn(alert: &Alert, policies: &Policies) -> bool {
+    let active = match alert.policy.as_str() {
+        "owe" => policies.owe.version(),
+        _ => policies.neglect.version(),
+    };
+    match alert.status {
+        Status::Withdrawn => false,
+        Status::Resolved => u64::from(alert.policy_version) == active,
+        _ => true,
+    }
+}
+
+/// What shows the mistake: the newest reset of the clock, the closing fact, the promise in its place,
+/// or the answer since which we wait.
 fn evidence(dossier: &Dossier, alert: &Alert) -> Vec<EventRef> {
     let clocks = &dossier.neglect;
     let newest = match alert.kind.as_str() {
@@ -252,40 +393,40 @@ fn evidence(dossier: &Dossier, alert: &Alert) -> Vec<EventRef> {
         "we_silent" => clocks.we.newest.clone(),
         _ => {
             let opened_by = alert.because.first();
-            let own = clocks.obligations.iter().find(|it| Some(&it.opened_by) == opened_by);
-            own.and_then(|it| it.closed.clone())
+            let own = clocks.obligations.iter().find(|it| {
+                Some(&it.opened_by) == opened_by && it.owed.as_str() == alert.stop_by.as_str()
+            });
+            let covering = own.and_then(|it| clocks.covered_by(it));
+            let covering = covering.map(|it| it.opened_by.clone());
+            let waits = own.and_then(|it| it.paused_by.clone());
+            let closed = own.and_then(|it| it.closed.as_ref()).map(|(_, by)| by.clone());
+            return closed.or(covering).or(waits).into_iter().collect();
         }
     };
     newest.map(|(_, event)| vec![event]).unwrap_or_default()
 }
 
-/// What happens to an open alert next.
-fn next(id: &Ident, alert: &Alert, dossier: &Dossier, policies: &Policies) -> (Timestamp, What) {
-    let stopped = match &alert.basis {
-        Basis::Owe { episode: Some(episode) } => {
-            let own = dossier.neglect.obligations.iter().find(|it| it.episode() == *episode);
-            own.and_then(|it| it.closed.clone())
-        }
-        _ => alert.stopped.clone(),
-    };
-    if let Some((at, by)) = stopped {
-        return (at, What::Resolve { by });
+/// What happens to an open alert next, if nothing stops it.
+fn next(
+    id: &Ident,
+    alert: &Alert,
+    held: &[Interval],
+    policies: &Policies,
+    now: Timestamp,
+) -> Option<(Timestamp, What)> {
+    if let (Status::Snoozed, Some(until)) = (alert.status, alert.snoozed_until) {
+        let at = until.min(snoozed_at_most(alert, policies));
+        return Some((at, What::Raise(Box::new(again(id, alert, at)))));
     }
-    let rule = &policies.alert;
-    match (alert.status, alert.ack_until, alert.snoozed_until) {
-        (Status::Acknowledged, Some(until), _) => {
-            let latest = alert.since + SignedDuration::from_hours(rule.ack_hours_max);
-            escalate(alert, policies, until.min(latest), EscalationReason::AckExpired)
-        }
-        (Status::Snoozed, _, Some(until)) => {
-            let at = until.min(snoozed_at_most(alert, policies));
-            (at, What::Raise(Box::new(again(id, alert, at))))
-        }
-        _ => {
-            let at = unattended_until(alert, &policies.calendar, &rule.escalate_after);
-            escalate(alert, policies, at, EscalationReason::Unacknowledged)
-        }
+    if let (Status::Acknowledged, Some(owner)) = (alert.status, &alert.claimed_from) {
+        // Whoever took it from the worklist let it go: it waits again, where it stood.
+        let at = acknowledged_until(alert, held, policies)?;
+        let raise = Raise { owner: owner.clone(), ..again(id, alert, at) };
+        return Some((at, What::Raise(Box::new(raise))));
     }
+    let Reached { at, step, reason } = present(alert, held, policies, now)?;
+    let to = superior(alert, policies, step).unwrap_or_else(|| alert.owner.clone());
+    Some((at, What::Escalate { step, to, reason }))
 }
 
 /// The latest instant a snooze may last to (product 6.15).
@@ -296,26 +437,6 @@ pub fn snoozed_at_most(alert: &Alert, policies: &Policies) -> Timestamp {
         _ => policies.alert.snooze_max_days,
     };
     alert.since + SignedDuration::from_hours(24 * days)
-}
-
-/// Nobody takes it: so long per step in working hours; at the last step every day.
-fn unattended_until(alert: &Alert, calendar: &Calendar, escalate_after: &[i64]) -> Timestamp {
-    let step = usize::try_from(alert.step).unwrap_or(usize::MAX);
-    match escalate_after.get(step) {
-        Some(hours) if alert.step < STEP_MAX => calendar.add_working(alert.since, hours * 60),
-        _ => alert.since + SignedDuration::from_hours(24),
-    }
-}
-
-fn escalate(
-    alert: &Alert,
-    policies: &Policies,
-    at: Timestamp,
-    reason: EscalationReason,
-) -> (Timestamp, What) {
-    let step = (alert.step + 1).min(STEP_MAX);
-    let to = superior(alert, policies, step).unwrap_or_else(|| alert.owner.clone());
-    (at, What::Escalate { step, to, reason })
 }
 
 /// The person of a step in the alert's team: 1 its lead, 2 its manager.

@@ -1,17 +1,16 @@
-//! The life of an alert (product 6.15), one of its events after another.
+//! The life of an alert (product 6.15), one of its events after another, as they were recorded.
+//!
+//! It says who was told what. Whether an alert should ring follows from the facts: see [`super::due`].
 
 use std::collections::BTreeMap;
 
 use events::fact::Fact;
 use events::fact::alert::{EscalationReason, Severity};
-use events::fact::interaction::Outcome;
 use events::id::{EventRef, Ident, Slug};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::entry::Entry;
-use crate::neglect::{self, Inputs, Which};
-use crate::promises;
 
 /// Changes of one alert that are remembered.
 pub const HISTORY_MAX: usize = 100;
@@ -70,19 +69,13 @@ pub struct Change {
     pub note: Option<String>,
 }
 
-/// What an alert rang on, kept so that a late fact can be held against it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Basis {
-    /// The clock as it stood when it rang.
-    Silence(Option<Inputs>),
-    /// The obligation was open when it rang.
-    Owe {
-        /// Which: what is owed and the event that opened it.
-        episode: Option<String>,
-    },
-    /// A kind that no rule here judges.
-    Other,
+/// A hand-out of the worklist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Handed {
+    /// The position of its event.
+    pub position: i64,
+    /// How many hand-outs in a row went ahead of a lower band that waited, with this one.
+    pub run: u32,
 }
 
 /// One alert.
@@ -110,6 +103,10 @@ pub struct Alert {
     pub team: Slug,
     /// Acknowledged until then, as it was asked for.
     pub ack_until: Option<Timestamp>,
+    /// It was handed out by the worklist; if that lapses it goes back to this owner.
+    pub claimed_from: Option<Ident>,
+    /// When the worklist last handed it out.
+    pub handed: Option<Handed>,
     /// Snoozed until then, as it was asked for.
     pub snoozed_until: Option<Timestamp>,
     /// How often it was snoozed.
@@ -124,12 +121,8 @@ pub struct Alert {
     pub policy_version: u32,
     /// It rang on imported history only, and counts against the ration of its team.
     pub imported: bool,
-    /// For those: the UTC date on which it was recorded.
-    pub rationed_on: Option<String>,
-    /// What it rang on.
-    pub basis: Basis,
-    /// The first right act after it became due.
-    pub stopped: Option<(Timestamp, EventRef)>,
+    /// For those: when it was recorded first.
+    pub rationed_at: Option<Timestamp>,
     /// The event that ended it.
     pub ended_by: Option<EventRef>,
     /// Its changes, the newest last.
@@ -146,22 +139,17 @@ pub struct State {
 }
 
 impl State {
-    /// Folds one fact in, while the clocks still stand as they stood before it.
-    pub fn apply(
-        &mut self,
-        entry: &Entry<'_>,
-        clocks: &neglect::State,
-        _promises: &promises::State,
-    ) {
-        if !entry.is_alert() {
-            self.stop(entry);
-            return;
-        }
+    /// Folds one event about an alert in, after all that was recorded before it; others say nothing.
+    pub fn apply(&mut self, entry: &Entry<'_>) {
         match entry.fact {
-            Fact::AlertRaised(it) => self.raise(entry, it, clocks),
+            Fact::AlertRaised(it) => self.raise(entry, it),
             Fact::AlertAcknowledged(it) => self.change(entry, &it.alert, |alert| {
                 alert.ack_until = Some(it.until);
-                alert.owner = it.by.clone();
+                let owner = std::mem::replace(&mut alert.owner, it.by.clone());
+                alert.claimed_from = it.run.map(|_| alert.claimed_from.take().unwrap_or(owner));
+                if let Some(run) = it.run {
+                    alert.handed = Some(Handed { position: entry.event.position, run });
+                }
                 (Status::Acknowledged, None)
             }),
             Fact::AlertSnoozed(it) => self.change(entry, &it.alert, |alert| {
@@ -186,22 +174,17 @@ impl State {
         }
     }
 
-    fn raise(
-        &mut self,
-        entry: &Entry<'_>,
-        it: &events::fact::alert::Raised,
-        clocks: &neglect::State,
-    ) {
+    fn raise(&mut self, entry: &Entry<'_>, it: &events::fact::alert::Raised) {
         if let Some(known) = self.alerts.get_mut(&it.alert) {
             known.occurrence = it.occurrence;
             known.raised_at = entry.at();
             known.due_at = it.due_at;
             known.because.clone_from(&it.because);
-            // It rings on what is known now, so that is what a later fact is held against.
-            known.basis = basis(it, clocks);
-            known.snoozed_until = None;
+            if known.claimed_from.take().is_some() {
+                known.owner = it.owner.clone();
+            }
+            (known.ack_until, known.snoozed_until) = (None, None);
             known.ended_by = None;
-            known.stopped = None;
             let by = entry.event.attributes.actor.to_string();
             known.note(entry, Status::Raised, by, None);
             return;
@@ -218,6 +201,8 @@ impl State {
             owner: it.owner.clone(),
             team: it.team.clone(),
             ack_until: None,
+            claimed_from: None,
+            handed: None,
             snoozed_until: None,
             snoozes: 0,
             because: it.because.clone(),
@@ -225,9 +210,7 @@ impl State {
             policy: it.policy.clone(),
             policy_version: it.policy_version,
             imported: entry.is_imported(),
-            rationed_on: entry.is_imported().then(|| ration_day(entry.event.recorded_at)),
-            basis: basis(it, clocks),
-            stopped: None,
+            rationed_at: entry.is_imported().then_some(entry.event.recorded_at),
             ended_by: None,
             history: Vec::new(),
             version: 0,
@@ -251,28 +234,9 @@ impl State {
         let (to, note) = change(alert);
         if !ends && to != Status::Acknowledged {
             alert.ack_until = None;
+            alert.claimed_from = None;
         }
         alert.note(entry, to, entry.event.attributes.actor.to_string(), note);
-    }
-
-    /// Notices the first right act after each alert became due.
-    fn stop(&mut self, entry: &Entry<'_>) {
-        let they = entry.resets_they()
-            || matches!(entry.fact, Fact::InteractionContacted(it) if it.outcome == Outcome::Reached);
-        let we = entry.resets_we();
-        if !they && !we {
-            return;
-        }
-        for alert in self.alerts.values_mut().filter(|it| it.stopped.is_none()) {
-            let right = match alert.kind.as_str() {
-                "they_silent" => they,
-                "we_silent" => we,
-                _ => false,
-            };
-            if right && alert.due_at < entry.at() {
-                alert.stopped = Some((entry.at(), entry.reference()));
-            }
-        }
     }
 }
 
@@ -280,9 +244,8 @@ impl Alert {
     fn note(&mut self, entry: &Entry<'_>, to: Status, by: String, note: Option<String>) {
         self.status = to;
         self.since = entry.at();
-        if entry.is_imported() {
-            // It is about history: nobody could take it before that was loaded, so the time in
-            // which somebody should have taken it does not begin in the past.
+        if to == Status::Raised {
+            // Nobody could take it before it was recorded, however long it has been due.
             self.since = self.since.max(entry.event.recorded_at);
         }
         self.version += 1;
@@ -291,30 +254,6 @@ impl Alert {
             self.history.remove(0);
         }
     }
-}
-
-/// The facts before an alert rang are all folded when it is, whenever they were recorded: so this
-/// is what the clock should have read.
-fn basis(it: &events::fact::alert::Raised, clocks: &neglect::State) -> Basis {
-    let which = [Which::They, Which::We].into_iter().find(|w| w.alert_kind() == it.kind.as_str());
-    match which {
-        Some(which) => Basis::Silence(clocks.inputs(which)),
-        None if it.kind.as_str() == "we_owe" => {
-            let stop_by = it.stop_by.as_str();
-            let opened_by = it.because.first();
-            let open = clocks.obligations.iter().find(|o| {
-                o.is_open() && o.owed.as_str() == stop_by && Some(&o.opened_by) == opened_by
-            });
-            Basis::Owe { episode: open.map(neglect::Obligation::episode) }
-        }
-        None => Basis::Other,
-    }
-}
-
-/// The day a ration belongs to, the same for every tenant: a UTC date.
-#[must_use]
-pub fn ration_day(at: Timestamp) -> String {
-    at.to_string().chars().take(10).collect()
 }
 
 fn reason(it: EscalationReason) -> &'static str {

@@ -1,23 +1,25 @@
 //! Alerts: rows out.
 
 use events::id::{CustomerId, Ident, Tenant};
-use events::problem::Text;
 use events::time::spell;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use sqlx::FromRow;
 use store::error::ReadError;
-use store::on_tx;
-use store::sql::{END_OF_TEXT, SqlTime, end_of_time};
+use store::sql::SqlTime;
+use store::{Log, on_tx};
 
 use super::fold::Alert;
-use crate::dossier::Holder;
+use super::sentence::{Reader, sentence};
+use super::table::ALERTS;
+use crate::dossier::{Dossier, Holder};
+use crate::listing::{Listed, Order, Part, Place, Question, Window, page};
 use crate::views::Snapshot;
 
 /// What a list of alerts may hold.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
-    /// One state, `open` for all that are not ended (the default), or `all`.
+    /// One state, `open` for all that are not ended (the default), [`WAITING`], or `all`.
     pub state: Option<String>,
     /// Only this kind.
     pub kind: Option<String>,
@@ -29,19 +31,16 @@ pub struct Wanted {
     pub owner: Option<String>,
     /// Only this team's.
     pub team: Option<String>,
-    /// Only after this place in the order of fairness.
-    pub after: Option<Place>,
-    /// The other way: from there, or from the end, towards the beginning.
-    pub back: bool,
 }
 
-/// The place of an alert in the order of fairness: lateness with its head start, due time, id.
-pub type Place = (Timestamp, Timestamp, String);
+/// The state of alerts that are open and that nobody has taken or put off.
+pub const WAITING: &str = "waiting";
 
 #[derive(Debug, FromRow)]
 struct Row {
     alert: String,
     holder: String,
+    band: i64,
     due_at: SqlTime,
     fair_at: SqlTime,
     body: String,
@@ -56,8 +55,27 @@ pub struct Found {
     pub holder: Holder,
     /// The alert.
     pub alert: Alert,
-    /// Its place in a list.
-    pub place: Place,
+    /// Its due time less its head start.
+    pub fair_at: Timestamp,
+}
+
+impl Listed for Row {
+    fn holder(&self) -> &str {
+        &self.holder
+    }
+
+    fn apart(&self) -> [&str; 2] {
+        [&self.alert, ""]
+    }
+
+    fn place(&self) -> Place {
+        vec![
+            Part::Number(self.band),
+            Part::Time(self.fair_at.0),
+            Part::Time(self.due_at.0),
+            Part::Text(self.alert.clone()),
+        ]
+    }
 }
 
 impl TryFrom<Row> for Found {
@@ -69,13 +87,13 @@ impl TryFrom<Row> for Found {
             id: row.alert.parse().map_err(|_| corrupt("alert"))?,
             holder: Holder::stored(&row.holder),
             alert: serde_json::from_str(&row.body).map_err(|_| corrupt("body"))?,
-            place: (row.fair_at.0, row.due_at.0, row.alert.clone()),
+            fair_at: row.fair_at.0,
         })
     }
 }
 
 const GET: &str = "
-    SELECT alert, holder, due_at, fair_at, body
+    SELECT alert, holder, band, due_at, fair_at, body
       FROM alerts
      WHERE alert = $1
        AND tenant = $2";
@@ -92,68 +110,64 @@ pub async fn get(
     row.map(Found::try_from).transpose()
 }
 
-const LIST: &str = "
-    SELECT alert, holder, due_at, fair_at, body
+const LIST_HEAD: &str = "
+    SELECT alert, holder, band, due_at, fair_at, body
       FROM alerts
-     WHERE tenant = $1
-       AND ($2 = 'all' OR ($2 = 'open' AND open) OR status = $2)
-       AND ($3 IS NULL OR kind = $3)
-       AND ($4 IS NULL OR severity = $4)
-       AND ($5 IS NULL OR holder = $5)
-       AND ($6 IS NULL OR owner = $6)
-       AND ($7 IS NULL OR team = $7)
-       AND (fair_at, due_at, alert) > ($8, $9, $10)
-     ORDER BY fair_at, due_at, alert
-     LIMIT $11";
+     WHERE tenant = ";
 
-/// The same the other way, nearest first.
-const LIST_BACK: &str = "
-    SELECT alert, holder, due_at, fair_at, body
-      FROM alerts
-     WHERE tenant = $1
-       AND ($2 = 'all' OR ($2 = 'open' AND open) OR status = $2)
-       AND ($3 IS NULL OR kind = $3)
-       AND ($4 IS NULL OR severity = $4)
-       AND ($5 IS NULL OR holder = $5)
-       AND ($6 IS NULL OR owner = $6)
-       AND ($7 IS NULL OR team = $7)
-       AND (fair_at, due_at, alert) < ($8, $9, $10)
-     ORDER BY fair_at DESC, due_at DESC, alert DESC
-     LIMIT $11";
+const ORDER: Order = Order {
+    table: &ALERTS,
+    columns: &["band", "fair_at", "due_at", "alert"],
+    compared: "(band, fair_at, due_at, alert)",
+    sorted: ["band, fair_at, due_at, alert", "band DESC, fair_at DESC, due_at DESC, alert DESC"],
+    descending: false,
+};
 
-/// Alerts in the order of fairness (product 6.4).
+/// One page of alerts: the most urgent band first, and within it in the order of fairness
+/// (product 6.4).
 pub async fn list(
     snapshot: &mut Snapshot,
+    log: &Log,
     tenant: &Tenant,
     wanted: &Wanted,
-    limit: i64,
-) -> Result<Vec<Found>, ReadError> {
-    let (statement, ends) = if wanted.back {
-        (LIST_BACK, (end_of_time(), end_of_time(), END_OF_TEXT))
-    } else {
-        (LIST, (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH, ""))
+    window: &Window,
+) -> Result<Vec<(Place, Found)>, ReadError> {
+    let mut question = Question::new(LIST_HEAD);
+    question.value(tenant.as_str());
+    match wanted.state.as_deref().unwrap_or("open") {
+        "all" => &mut question,
+        "open" => question.sql(" AND open"),
+        WAITING => question.sql(" AND open AND status IN ('raised', 'escalated')"),
+        state => question.sql(" AND status = ").value(state),
     };
-    let place = wanted.after.as_ref();
-    let (fair_at, due_at, id) =
-        place.map_or(ends, |(fair_at, due_at, id)| (*fair_at, *due_at, id.as_str()));
+    question.and(" AND kind = ", wanted.kind.as_deref());
+    question.and(" AND severity = ", wanted.severity.as_deref());
     let holder = wanted.customer.as_ref().map(Holder::customer);
-    let rows: Vec<Row> = on_tx!(&mut snapshot.tx, conn => {
-        sqlx::query_as(statement)
-            .bind(tenant.as_str())
-            .bind(wanted.state.as_deref().unwrap_or("open"))
-            .bind(wanted.kind.as_deref())
-            .bind(wanted.severity.as_deref())
-            .bind(holder.as_ref().map(Holder::as_str))
-            .bind(wanted.owner.as_deref())
-            .bind(wanted.team.as_deref())
-            .bind(SqlTime(fair_at))
-            .bind(SqlTime(due_at))
-            .bind(id)
-            .bind(limit)
-            .fetch_all(conn)
-            .await?
-    });
-    rows.into_iter().map(Found::try_from).collect()
+    question.and(" AND holder = ", holder.as_ref().map(Holder::as_str));
+    question.and(" AND owner = ", wanted.owner.as_deref());
+    question.and(" AND team = ", wanted.team.as_deref());
+    let rows: Vec<(Place, Row)> = page(snapshot, log, tenant, &ORDER, window, &question).await?;
+    rows.into_iter().map(|(place, row)| Ok((place, Found::try_from(row)?))).collect()
+}
+
+const LAST_RUN_HEAD: &str = "
+    SELECT run, band
+      FROM alerts
+     WHERE handed_at IS NOT NULL
+       AND tenant = ";
+
+/// How many hand-outs of a team, or of all teams, have last gone ahead of a less urgent band in a row,
+/// and from which band the last one was.
+pub async fn last_run(
+    snapshot: &mut Snapshot,
+    tenant: &Tenant,
+    team: Option<&str>,
+) -> Result<(i64, i64), ReadError> {
+    let mut question = Question::new(LAST_RUN_HEAD);
+    question.value(tenant.as_str()).and(" AND team = ", team);
+    question.sql(" ORDER BY handed_at DESC LIMIT 1");
+    let found: Vec<(i64, i64)> = question.fetch(&mut snapshot.tx).await?;
+    Ok(found.first().copied().unwrap_or_default())
 }
 
 const RATIONED: &str = "
@@ -181,21 +195,34 @@ pub async fn rationed(
 }
 
 const COUNT_OPEN: &str = "
-    SELECT kind, severity, count(*)
+    SELECT tenant, kind, severity, count(*)
       FROM alerts
      WHERE open
-     GROUP BY kind, severity
-     ORDER BY kind, severity";
+     GROUP BY tenant, kind, severity
+     ORDER BY tenant, kind, severity";
 
-/// Open alerts by kind and severity, over all tenants.
-pub async fn count_open(snapshot: &mut Snapshot) -> Result<Vec<(String, String, i64)>, ReadError> {
+/// Open alerts by tenant, kind and severity.
+pub async fn count_open(
+    snapshot: &mut Snapshot,
+) -> Result<Vec<(String, String, String, i64)>, ReadError> {
     Ok(on_tx!(&mut snapshot.tx, conn => sqlx::query_as(COUNT_OPEN).fetch_all(conn).await?))
 }
 
 impl Found {
-    /// The alert as it is answered. `name` only for those who may see it.
+    /// Where it stands within its band (product 6.4).
     #[must_use]
-    pub fn to_json(&self, name: Option<&str>, now: Timestamp, with_history: bool) -> Value {
+    pub fn standing(&self) -> (Timestamp, Timestamp, String) {
+        (self.fair_at, self.alert.due_at, self.id.as_str().to_owned())
+    }
+
+    /// The alert as it is answered. `dossier` is that of its holder.
+    #[must_use]
+    pub fn to_json(
+        &self,
+        dossier: Option<&Dossier>,
+        reader: Reader<'_>,
+        with_history: bool,
+    ) -> Value {
         let it = &self.alert;
         let instant = |at: Option<Timestamp>| at.map(spell);
         let mut out = json!({
@@ -217,7 +244,7 @@ impl Found {
             "ended_by": it.ended_by,
             "policy": it.policy,
             "policy_version": it.policy_version,
-            "sentence": self.sentence(name, now),
+            "sentence": sentence(it, &self.holder, dossier, reader),
             "version": it.version,
         });
         if with_history && let Some(members) = out.as_object_mut() {
@@ -233,38 +260,5 @@ impl Found {
             members.insert("history".to_owned(), history.collect());
         }
         out
-    }
-
-    /// Plain words, never codes (article 004): who has not heard from whom, what we owe.
-    fn sentence(&self, name: Option<&str>, now: Timestamp) -> Text {
-        let customer = self.holder.as_customer();
-        let who = name.or(customer.as_ref().map(CustomerId::as_str)).unwrap_or("-");
-        let end = if self.alert.status.is_open() { now } else { self.alert.since };
-        // The last contact lies before the due time; without its date the lateness is what we know.
-        let late = end.duration_since(self.alert.due_at).as_hours().max(0);
-        let (en, id) = if late < 48 {
-            (format!("{late} hours"), format!("{late} jam"))
-        } else {
-            (format!("{} days", late / 24), format!("{} hari", late / 24))
-        };
-        let owed = self.alert.stop_by.as_str();
-        match self.alert.kind.as_str() {
-            "we_silent" => Text::new(
-                format!("{who} should have heard from us {en} ago."),
-                format!("{who} seharusnya mendengar kabar dari kita {id} yang lalu."),
-            ),
-            "they_silent" => Text::new(
-                format!("{who} was expected to be in touch {en} ago."),
-                format!("{who} diperkirakan menghubungi kita {id} yang lalu."),
-            ),
-            "we_owe" => Text::new(
-                format!("We owe {who}: {owed}, overdue for {en}."),
-                format!("Kita berutang kepada {who}: {owed}, lewat {id}."),
-            ),
-            kind => Text::new(
-                format!("{kind} about {who}, for {en}."),
-                format!("{kind} tentang {who}, sejak {id}."),
-            ),
-        }
     }
 }

@@ -1,7 +1,10 @@
 //! Alerts: what their table shows of a holder.
 
+use events::fact::alert::Severity;
+use events::id::Ident;
 use jiff::SignedDuration;
 
+use super::fold::Alert;
 use crate::dossier::Dossier;
 use crate::policies::Rules;
 use crate::rows::{Key, Row, Table, row};
@@ -17,6 +20,7 @@ pub(crate) const ALERTS: Table = Table {
         "alert",
         "kind",
         "severity",
+        "band",
         "status",
         "open",
         "step",
@@ -26,25 +30,43 @@ pub(crate) const ALERTS: Table = Table {
         "owner",
         "team",
         "rationed_on",
+        "handed_at",
+        "run",
         "body",
     ],
     rows,
 };
 
+/// Its place among the severities, the most urgent first.
+fn band(severity: Severity) -> i64 {
+    match severity {
+        Severity::Critical => 0,
+        Severity::Warning => 1,
+        Severity::Notice => 2,
+    }
+}
+
 fn rows(key: &Key, dossier: &Dossier, rules: &Rules<'_>) -> Vec<Row> {
     let fairness = &rules.active.fairness;
-    let one = |(id, it): (&events::id::Ident, &super::fold::Alert)| {
-        let head_start = match it.kind.as_str() {
+    let present = super::due::present_terms(&key.0, &key.1, dossier);
+    let calendar = &rules.active.calendar;
+    let one = |(id, it): (&Ident, &Alert)| {
+        // An open alert says since when it is due, and how urgent it is, as is known now.
+        let (due_at, severity) = present.get(id).copied().unwrap_or((it.due_at, it.severity));
+        let it = &Alert { severity, due_at, ..it.clone() };
+        let of_kind = match it.kind.as_str() {
             "we_owe" => fairness.head_start_hours.we_owe,
             "debate" => fairness.head_start_hours.debate,
             _ => 0,
         };
-        let head_start = head_start.min(fairness.head_start_max_hours);
+        let of_tier = *fairness.head_start_hours.tiers.get(dossier.neglect.tier);
+        let head_start = (of_kind + of_tier).min(fairness.head_start_max_hours);
         row![
             key,
             id.as_str(),
             it.kind.to_string(),
             it.severity.as_str(),
+            band(it.severity),
             it.status.as_str(),
             it.status.is_open(),
             i64::from(it.step),
@@ -53,7 +75,9 @@ fn rows(key: &Key, dossier: &Dossier, rules: &Rules<'_>) -> Vec<Row> {
             it.due_at - SignedDuration::from_hours(head_start),
             it.owner.to_string(),
             it.team.to_string(),
-            it.rationed_on.clone(),
+            it.rationed_at.map(|it| calendar.local_date(it).to_string()),
+            it.handed.map(|it| it.position),
+            it.handed.map(|it| i64::from(it.run)),
             serde_json::to_string(it).expect("an alert is text, numbers and instants"),
         ]
     };

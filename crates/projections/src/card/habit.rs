@@ -169,9 +169,8 @@ impl Observed {
     fn habits(&self) -> Vec<Shown> {
         let usual = |name: &str, value: Option<(String, i64)>| {
             let (value, count) = value?;
-            let is_habit = CASES_MIN <= count && self.cases <= count.saturating_mul(2);
             let share = count.saturating_mul(100).checked_div(self.cases)?;
-            is_habit.then(|| Shown {
+            is_habit(count, self.cases).then(|| Shown {
                 r#trait: name.to_owned(),
                 value,
                 strength: u8::try_from(share).unwrap_or(100),
@@ -194,9 +193,19 @@ impl Observed {
 }
 
 /// The most frequent key; of several the first.
-pub(super) fn most<K: Ord>(counts: &BTreeMap<K, i64>) -> Option<(&K, i64)> {
+fn most<K: Ord>(counts: &BTreeMap<K, i64>) -> Option<(&K, i64)> {
     let best = counts.iter().max_by_key(|(key, count)| (**count, std::cmp::Reverse(*key)))?;
     Some((best.0, *best.1))
+}
+
+/// The key that is a habit: of at least three cases and half of all.
+pub(super) fn usual<K: Ord>(counts: &BTreeMap<K, i64>) -> Option<&K> {
+    let (key, count) = most(counts)?;
+    is_habit(count, counts.values().sum()).then_some(key)
+}
+
+fn is_habit(count: i64, cases: i64) -> bool {
+    CASES_MIN <= count && cases <= count.saturating_mul(2)
 }
 
 fn weekday_name(offset: i8) -> String {

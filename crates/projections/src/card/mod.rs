@@ -7,6 +7,7 @@ pub mod fold;
 pub mod habit;
 pub mod query;
 pub(crate) mod table;
+mod words;
 
 pub use fold::State;
-pub use query::{Card, Filter, Pieces, Place, Placed, Sort, get, list};
+pub use query::{Card, Filter, Pieces, Placed, Sort, get, list};

@@ -9,19 +9,21 @@ use events::fact::customer::{Consent, Party, Purpose};
 use events::id::{Actor, CustomerId, Ident, Slug, Tenant};
 use events::money::Money;
 use events::policy::Policies;
-use events::time::parse_instant;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
-use sqlx::{FromRow, QueryBuilder};
+use sqlx::FromRow;
+use sqlx::postgres::PgRow;
+use sqlx::sqlite::SqliteRow;
 use store::sql::SqlTime;
-use store::{ReadError, on_tx};
+use store::{Log, ReadError};
 
 use super::fold::{Move, State};
-use super::habit::{Shown, most, shown};
-use super::table::key;
+use super::habit::{Shown, shown, usual};
+use super::table::CARDS;
+use super::words::asked;
 use crate::dossier::Holder;
-use crate::runner::load_dossiers;
+use crate::listing::{Listed, Order, Part, Place, Question, Window, page};
 use crate::timeline::query::spelled;
 use crate::views::Snapshot;
 
@@ -291,17 +293,14 @@ fn next_booking(state: &State, now: Timestamp) -> Option<NextBooking> {
 }
 
 fn preferred(state: &State, policies: &Policies, now: Timestamp) -> Option<Preferred> {
-    let (channel, _) = most(&state.channels)?;
+    let channel = usual(&state.channels)?;
     // Hours were counted in UTC; the zone is asked on the day of the answer.
     let local = |hour: i8| {
         let day = now.to_zoned(jiff::tz::TimeZone::UTC).date();
         let at = day.at(hour, 0, 0, 0).to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp();
         Some(policies.calendar.zone.to_datetime(at).hour())
     };
-    Some(Preferred {
-        channel: *channel,
-        hour: most(&state.hours).and_then(|(hour, _)| local(*hour)),
-    })
+    Some(Preferred { channel: *channel, hour: usual(&state.hours).and_then(|hour| local(*hour)) })
 }
 
 /// A customer's card at an instant; `None` if nothing was ever recorded about them.
@@ -312,7 +311,7 @@ pub async fn get(
     now: Timestamp,
 ) -> Result<Option<Card>, ReadError> {
     let key = (tenant.clone(), Holder::customer(customer));
-    let mut found = load_dossiers(&mut snapshot.tx, &BTreeSet::from([key.clone()])).await?;
+    let mut found = snapshot.dossiers(&BTreeSet::from([key.clone()])).await?;
     let Some(dossier) = found.remove(&key) else { return Ok(None) };
     let policies = snapshot.policies_of(tenant).in_force(now);
     Ok(Some(Card::of(customer, &dossier.at(now).card, &policies, now)))
@@ -333,8 +332,8 @@ pub enum Sort {
 /// Which customers are listed.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// How their id, a word of their name, or a mark of theirs begins. It tells who has which
-    /// name, so it is for askers with `pii` only.
+    /// How the words of their name (in any order), their id, or a mark of theirs begin. It tells who
+    /// has which name, so it is for askers with `pii` only.
     pub search: Option<String>,
     /// Only this tier.
     pub tier: Option<String>,
@@ -342,132 +341,126 @@ pub struct Filter {
     pub owner: Option<String>,
     /// Only this team's.
     pub team: Option<String>,
-    /// The other way: from there, or from the end, towards the beginning.
-    pub back: bool,
 }
 
-/// Where a customer stands in a list: the sort key (an instant, or the name in small letters, which
-/// is personal) and the id.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, serde::Deserialize)]
-pub struct Place {
-    /// What the list is sorted by.
-    pub key: String,
-    /// The customer.
-    pub holder: String,
-}
-
-/// A short card and its place in the list.
+/// A short card and its place in the list: the sort key (an instant, or the name in small letters,
+/// which is personal) and the id.
 pub type Placed = (Place, Value);
 
-#[derive(Debug, FromRow)]
-struct Row {
-    holder: String,
-    name_key: String,
-    last_in_at: SqlTime,
-    last_out_at: SqlTime,
-    card: String,
+/// One sort order: its rows, and how they are compared.
+macro_rules! sorted_by {
+    ($row:ident, $order:ident, $column:literal, $kind:ty, $descending:literal, $part:expr) => {
+        #[derive(Debug, FromRow)]
+        struct $row {
+            holder: String,
+            sort_key: $kind,
+            card: String,
+        }
+
+        impl Listed for $row {
+            fn holder(&self) -> &str {
+                &self.holder
+            }
+
+            fn apart(&self) -> [&str; 2] {
+                ["", ""]
+            }
+
+            fn place(&self) -> Place {
+                vec![$part(&self.sort_key), Part::Text(self.holder.clone())]
+            }
+        }
+
+        impl From<$row> for (String, String) {
+            fn from(it: $row) -> Self {
+                (it.holder, it.card)
+            }
+        }
+
+        const $order: (Order, &str) = (
+            Order {
+                table: &CARDS,
+                columns: &[$column, "holder"],
+                compared: concat!("(", $column, ", holder)"),
+                sorted: [concat!($column, ", holder"), concat!($column, " DESC, holder DESC")],
+                descending: $descending,
+            },
+            concat!("SELECT holder, ", $column, " AS sort_key, card FROM cards WHERE tenant = "),
+        );
+    };
 }
 
-const LIST_HEAD: &str = "
-    SELECT holder, name_key, last_in_at, last_out_at, card
-      FROM cards
-     WHERE tenant = ";
+fn instant(it: &SqlTime) -> Part {
+    Part::Time(it.0)
+}
 
-/// Short cards after a place, at most `limit`, the nearest first:
+fn text(it: &str) -> Part {
+    Part::Text(it.to_owned())
+}
+
+sorted_by!(ByIn, LAST_IN, "last_in_at", SqlTime, true, instant);
+sorted_by!(ByOut, LAST_OUT, "last_out_at", SqlTime, true, instant);
+sorted_by!(ByName, NAME, "name_key", String, false, text);
+
+/// One page of short cards:
 /// `{customer, name, kind, language, owner, team, tier, last_in, last_out, visits, masked}`.
 pub async fn list(
     snapshot: &mut Snapshot,
+    log: &Log,
     tenant: &Tenant,
     filter: &Filter,
     sort: Sort,
-    after: Option<&Place>,
-    limit: i64,
+    window: &Window,
     pii: bool,
 ) -> Result<Vec<Placed>, ReadError> {
-    let rows = select(snapshot, tenant, filter, sort, after, limit).await?;
+    let rows = match sort {
+        Sort::LastIn => rows::<ByIn>(snapshot, log, tenant, filter, &LAST_IN, window).await?,
+        Sort::LastOut => rows::<ByOut>(snapshot, log, tenant, filter, &LAST_OUT, window).await?,
+        Sort::Name => rows::<ByName>(snapshot, log, tenant, filter, &NAME, window).await?,
+    };
     let mut cards = Vec::with_capacity(rows.len());
-    for row in rows {
-        let mut card: Value = serde_json::from_str(&row.card).map_err(|_| ReadError::Corrupt {
-            table: "cards",
-            column: "card",
-            key: row.holder.clone(),
-        })?;
+    for (place, (holder, card)) in rows {
+        let corrupt = |_| ReadError::Corrupt { table: "cards", column: "card", key: holder };
+        let mut card: Value = serde_json::from_str(&card).map_err(corrupt)?;
         let masked = !pii && withhold(&mut card, "name");
         if let Some(members) = card.as_object_mut() {
             let masked = if masked { json!(["/name"]) } else { json!([]) };
             members.insert("masked".to_owned(), masked);
         }
-        cards.push((place(&row, sort), card));
+        cards.push((place, card));
     }
     Ok(cards)
 }
 
-fn place(row: &Row, sort: Sort) -> Place {
-    let key = match sort {
-        Sort::LastIn => events::time::spell(row.last_in_at.0),
-        Sort::LastOut => events::time::spell(row.last_out_at.0),
-        Sort::Name => row.name_key.clone(),
-    };
-    Place { key, holder: row.holder.clone() }
-}
-
-async fn select(
+async fn rows<R>(
     snapshot: &mut Snapshot,
+    log: &Log,
     tenant: &Tenant,
     filter: &Filter,
-    sort: Sort,
-    after: Option<&Place>,
-    limit: i64,
-) -> Result<Vec<Row>, sqlx::Error> {
-    // A place that is no instant was made for another order: the list begins anew.
-    let at = after.and_then(|it| parse_instant(&it.key).ok());
-    let search = filter.search.as_deref().map(|it| key(it.trim()));
-    on_tx!(&mut snapshot.tx, conn => {
-        let mut query = QueryBuilder::new(LIST_HEAD);
-        query.push_bind(tenant.as_str());
-        for (column, wanted) in [
-            (" AND tier = ", filter.tier.as_deref()),
-            (" AND owner = ", filter.owner.as_deref()),
-            (" AND team = ", filter.team.as_deref()),
-        ] {
-            if let Some(wanted) = wanted {
-                query.push(column).push_bind(wanted);
-            }
+    (order, head): &(Order, &'static str),
+    window: &Window,
+) -> Result<Vec<(Place, (String, String))>, ReadError>
+where
+    R: Listed + Send + Unpin + Into<(String, String)>,
+    R: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow>,
+{
+    let mut question = Question::new(head);
+    question.value(tenant.as_str());
+    question.and(" AND tier = ", filter.tier.as_deref());
+    question.and(" AND owner = ", filter.owner.as_deref());
+    question.and(" AND team = ", filter.team.as_deref());
+    for beginnings in filter.search.as_deref().map(asked).unwrap_or_default() {
+        question.sql(" AND holder IN (SELECT holder FROM identifiers WHERE tenant = ");
+        question.value(tenant.as_str());
+        for (n, it) in beginnings.iter().enumerate() {
+            question.sql(if n == 0 { " AND (" } else { " OR " }).sql("(value_key >= ");
+            question.value(it.as_str()).sql(" AND value_key < ");
+            question.value(format!("{it}{}", char::MAX)).sql(")");
         }
-        if let Some(search) = &search {
-            query.push(" AND holder IN (SELECT holder FROM identifiers WHERE value_key >= ");
-            query.push_bind(search.as_str()).push(" AND value_key < ");
-            query.push_bind(format!("{search}{}", char::MAX)).push(" AND tenant = ");
-            query.push_bind(tenant.as_str()).push(")");
-        }
-        match (sort, after, at) {
-            (Sort::Name, Some(after), _) => {
-                let past = if filter.back { " AND (name_key, holder) < (" } else { " AND (name_key, holder) > (" };
-                query.push(past).push_bind(after.key.as_str());
-                query.push(", ").push_bind(after.holder.as_str()).push(")");
-            }
-            (Sort::LastIn, Some(after), Some(at)) => {
-                let past = if filter.back { " AND (last_in_at, holder) > (" } else { " AND (last_in_at, holder) < (" };
-                query.push(past).push_bind(SqlTime(at));
-                query.push(", ").push_bind(after.holder.as_str()).push(")");
-            }
-            (Sort::LastOut, Some(after), Some(at)) => {
-                let past = if filter.back { " AND (last_out_at, holder) > (" } else { " AND (last_out_at, holder) < (" };
-                query.push(past).push_bind(SqlTime(at));
-                query.push(", ").push_bind(after.holder.as_str()).push(")");
-            }
-            _ => {}
-        }
-        query.push(match (sort, filter.back) {
-            (Sort::LastIn, false) => " ORDER BY last_in_at DESC, holder DESC LIMIT ",
-            (Sort::LastIn, true) => " ORDER BY last_in_at, holder LIMIT ",
-            (Sort::LastOut, false) => " ORDER BY last_out_at DESC, holder DESC LIMIT ",
-            (Sort::LastOut, true) => " ORDER BY last_out_at, holder LIMIT ",
-            (Sort::Name, false) => " ORDER BY name_key, holder LIMIT ",
-            (Sort::Name, true) => " ORDER BY name_key DESC, holder DESC LIMIT ",
-        });
-        query.push_bind(limit).build_query_as().persistent(false).fetch_all(conn).await
-    })
+        question.sql("))");
+    }
+    let found: Vec<(Place, R)> = page(snapshot, log, tenant, order, window, &question).await?;
+    Ok(found.into_iter().map(|(place, row)| (place, row.into())).collect())
 }
 
 #[cfg(test)]

@@ -3,27 +3,22 @@
 use std::collections::BTreeSet;
 
 use events::fact::customer::IdKind;
-use events::fact::to_e164;
 use events::id::{Ident, Slug};
 use jiff::Timestamp;
 use serde_json::json;
-use unicode_normalization::UnicodeNormalization as _;
 
 use super::fold::{Move, State};
+use super::words::{self, key};
 use crate::dossier::{Dossier, Holder};
 use crate::policies::Rules;
 use crate::rows::{Key, Row, Table, row};
-
-/// Words of a name from which on it is found.
-const NAME_WORDS_MAX: usize = 8;
-/// The calling code that national telephone numbers are read in.
-const COUNTRY: &str = "62";
 
 /// Every row as one text, for the comparison of two builds.
 pub(crate) const AS_TEXT: &str = "
     SELECT holder || '|' || tenant || '|' || name_key || '|' || tier || '|' || coalesce(owner, '')
            || '|' || coalesce(team, '') || '|' || CAST(last_in_at AS TEXT) || '|'
-           || CAST(last_out_at AS TEXT) || '|' || card
+           || CAST(last_out_at AS TEXT) || '|' || coalesce(CAST(arrived_at AS TEXT), '')
+           || '|' || card
       FROM cards
      ORDER BY holder, tenant";
 
@@ -47,6 +42,7 @@ pub(crate) const CARDS: Table = Table {
         "team",
         "last_in_at",
         "last_out_at",
+        "arrived_at",
         "card",
     ],
     rows: cards,
@@ -80,13 +76,9 @@ fn cards(key: &Key, dossier: &Dossier, _: &Rules<'_>) -> Vec<Row> {
         it.team.as_ref().map(Slug::as_str),
         last(it.last_in.as_ref()),
         last(it.last_out.as_ref()),
+        dossier.seen.arrived_at,
         short(&key.1, it),
     ]]
-}
-
-/// The form in which names and marks are compared.
-pub(crate) fn key(text: &str) -> String {
-    text.nfc().collect::<String>().to_lowercase()
 }
 
 /// What a list by name is sorted by; who has no name comes last.
@@ -94,38 +86,20 @@ fn name_key(state: &State) -> String {
     state.name.as_deref().map_or_else(|| char::MAX.to_string(), key)
 }
 
-/// What a customer is found by: the id, the name from every word on, and every mark. A telephone
-/// number is found by its international and its national beginning.
+/// What a customer is found by: the id, every word of a name, and every mark.
 fn words_of(holder: &Holder, state: &State) -> BTreeSet<String> {
     let mut words = BTreeSet::from([key(holder.as_str())]);
-    let mut name = |name: &str| {
-        let name = key(name);
-        let mut rest = name.trim();
-        for _ in 0..NAME_WORDS_MAX {
-            words.insert(rest.to_owned());
-            let Some((_, after)) = rest.split_once(char::is_whitespace) else { break };
-            rest = after.trim_start();
-        }
-    };
-    if let Some(own) = &state.name {
-        name(own);
-    }
-    for it in state.identifiers.iter().filter(|it| it.kind == IdKind::Name) {
-        name(&it.value);
-    }
-    for it in state.identifiers.iter().filter(|it| it.kind != IdKind::Name) {
-        match to_e164(&it.value, COUNTRY).filter(|_| it.kind == IdKind::Phone) {
-            Some(number) => {
-                let home = format!("+{COUNTRY}");
-                words.extend(number.strip_prefix(&home).map(|rest| format!("0{rest}")));
-                words.insert(number);
-            }
-            None => {
+    words.extend(state.name.iter().flat_map(|it| words::of_name(it)));
+    for it in &state.identifiers {
+        match it.kind {
+            IdKind::Name => words.extend(words::of_name(&it.value)),
+            IdKind::Phone => words.extend(words::of_number(&it.value)),
+            _ => {
                 words.insert(key(&it.value));
             }
         }
     }
-    words.retain(|it| !it.is_empty());
+    words.remove("");
     words
 }
 

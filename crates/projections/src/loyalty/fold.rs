@@ -22,6 +22,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::entry::Entry;
+use crate::promises::{self, Promise, Standing};
 
 /// So many facts that do not count are kept for explanation, and so many dangling ones.
 pub(super) const KEPT_MAX: usize = 100;
@@ -43,6 +44,8 @@ pub struct State {
     pub(super) paid: BTreeMap<Ident, Money>,
     /// The last recorded tier of each identity.
     pub(super) recorded: BTreeMap<CustomerId, Recorded>,
+    /// How many changes are recorded at the instant of the last one: it may be corrected at once.
+    pub(super) changes: u32,
     /// The last merge or its end: when, the surviving id, and which of the two.
     pub(super) identity: Option<Identity>,
     /// Rewards by id.
@@ -168,9 +171,12 @@ impl Reward {
 }
 
 impl State {
-    /// Folds one fact in.
-    pub fn apply(&mut self, entry: &Entry<'_>) {
-        self.last_day = Some(entry.day);
+    /// Folds one fact in, after it was folded into the promises.
+    pub fn apply(&mut self, entry: &Entry<'_>, promises: &promises::State) {
+        // An alert says nothing about a tier, and may be recorded long after it was due.
+        if !entry.is_alert() {
+            self.last_day = self.last_day.max(Some(entry.day));
+        }
         match entry.fact {
             Fact::BookingFulfilled(it) if it.no_show => self.skip(entry, "no_show"),
             Fact::BookingFulfilled(_) => self.qualify(entry, None),
@@ -188,13 +194,19 @@ impl State {
                 let theirs = it.fault == Fault::Theirs;
                 self.fault_ends("complaint", &it.complaint, theirs, entry);
             }
-            Fact::PromiseSettled(it) => match it.how {
-                How::Broken => self.fault_begins("promise", &it.promise, entry),
-                How::Late | How::Released | How::Kept => {
-                    self.fault_ends("promise", &it.promise, false, entry);
+            Fact::PromiseSettled(it) => {
+                // A conclusion that other facts have overtaken says nothing about a fault.
+                let standing = promises.get(&it.promise).map(Promise::standing);
+                match it.how {
+                    How::Broken if standing.is_none_or(|it| it == Standing::Broken) => {
+                        self.fault_begins("promise", &it.promise, entry);
+                    }
+                    How::Late | How::Released | How::Kept if standing.is_none() => {
+                        self.fault_ends("promise", &it.promise, false, entry);
+                    }
+                    _ => {}
                 }
-                How::Renegotiated => {}
-            },
+            }
             Fact::LoyaltyTierChanged(it) => self.tier_changed(it, entry),
             Fact::CustomerMerged(_) => self.identity(Cause::Merged, entry),
             Fact::CustomerUnmerged(_) => self.identity(Cause::Unmerged, entry),
@@ -204,13 +216,15 @@ impl State {
             }
             _ => {}
         }
+        self.promises_end(promises, entry);
     }
 
     /// Folds facts from the beginning, as a question about an earlier date needs.
     pub fn fold<'a, 'b: 'a>(facts: impl IntoIterator<Item = &'a Entry<'b>>) -> Self {
-        let mut state = Self::default();
+        let (mut state, mut promises) = (Self::default(), promises::State::default());
         for entry in facts {
-            state.apply(entry);
+            promises.apply(entry);
+            state.apply(entry, &promises);
         }
         state
     }
@@ -227,6 +241,12 @@ impl State {
         let survivor = self.identity.as_ref().and_then(|it| it.survivor.as_ref());
         let own = survivor.and_then(|it| self.recorded.get(it));
         own.or_else(|| self.recorded.values().max_by_key(|it| it.at))
+    }
+
+    /// How many changes of tier are recorded at an instant, if none is recorded after it.
+    #[must_use]
+    pub fn changes_at(&self, at: Timestamp) -> u32 {
+        if self.recorded.values().any(|it| it.at == at) { self.changes } else { 0 }
     }
 
     /// The balance of a reward in minor units; 0 for one that was never granted.
@@ -342,6 +362,17 @@ impl State {
         }
     }
 
+    /// A broken promise is a fault until it is done or we are freed of it, whoever recorded that.
+    fn promises_end(&mut self, promises: &promises::State, entry: &Entry<'_>) {
+        for span in self.faults.iter_mut().filter(|it| it.to.is_none()) {
+            let id = span.by.strip_prefix("promise/").and_then(|it| it.parse::<Ident>().ok());
+            let promise = id.as_ref().and_then(|it| promises.get(it));
+            if promise.is_some_and(|it| !it.standing().is_owed()) {
+                span.to = Some(Instant { day: entry.day, at: entry.at() });
+            }
+        }
+    }
+
     fn tier_changed(&mut self, it: &TierChanged, entry: &Entry<'_>) {
         let tier = Tier::ALL.into_iter().find(|tier| tier.name() == it.to.as_str());
         let (Some(tier), Some(customer)) = (tier, &entry.event.customer) else { return };
@@ -360,6 +391,8 @@ impl State {
             lapses_on: it.lapses_on,
             manual,
         };
+        let is_again = self.recorded.values().any(|it| it.at == recorded.at);
+        self.changes = if is_again { self.changes + 1 } else { 1 };
         self.recorded.insert(customer.clone(), recorded);
     }
 

@@ -1,24 +1,21 @@
 //! A tier in one sentence, in both languages, made from figures only.
 
 use events::problem::Text;
+use events::spoken::{counted, full_date, grouped};
 use events::tier::Tier;
 use jiff::civil::Date;
 
 use super::view::View;
-use crate::neglect::query::{MONTHS_EN, MONTHS_ID};
 
 /// Which tier, since when and on what it rests.
 pub(super) fn sentence(view: &View<'_>, since: Option<Date>) -> Text {
     let tier = view.tier();
     if let Some((_, manual)) = view.manual() {
         let by = manual.by.as_ref().map_or("-", |it| it.as_str());
+        let until = full_date(manual.until);
         return Text::new(
-            format!("{}, set by {by} until {}.", english(tier), day(manual.until, &MONTHS_EN)),
-            format!(
-                "{}, ditetapkan oleh {by} sampai {}.",
-                indonesian(tier),
-                day(manual.until, &MONTHS_ID)
-            ),
+            format!("{}, set by {by} until {}.", english(tier), until.en),
+            format!("{}, ditetapkan oleh {by} sampai {}.", indonesian(tier), until.id),
         );
     }
     let (Some(since), Some((first, _))) = (since, view.counted().next()) else {
@@ -28,21 +25,24 @@ pub(super) fn sentence(view: &View<'_>, since: Option<Date>) -> Text {
     let conditions = view.standing().conditions(view.on());
     let count = conditions.iter().find(|it| it.name == "window_count");
     let have = count.and_then(|it| it.have).unwrap_or_default();
-    let (needed, window) = (rule.window_count, rule.window_days);
+    let (since, first) = (full_date(since), full_date(first));
+    let (days, window) = (days(have, rule.window_count), rule.window_days);
     let mut text = Text::new(
         format!(
-            "{} since {}: {have} of {needed} qualifying days within {} days, customer since {}.",
+            "{} since {}: {} within {} days, customer since {}.",
             english(tier),
-            day(since, &MONTHS_EN),
+            since.en,
+            days.en,
             grouped(window, ','),
-            day(first, &MONTHS_EN)
+            first.en
         ),
         format!(
-            "{} sejak {}: {have} dari {needed} hari transaksi dalam {} hari, pelanggan sejak {}.",
+            "{} sejak {}: {} dalam {} hari, pelanggan sejak {}.",
             indonesian(tier),
-            day(since, &MONTHS_ID),
+            since.id,
+            days.id,
             grouped(window, '.'),
-            day(first, &MONTHS_ID)
+            first.id
         ),
     );
     if tier == Tier::Primary && view.standing().is_held(view.on()) {
@@ -50,6 +50,19 @@ pub(super) fn sentence(view: &View<'_>, since: Option<Date>) -> Text {
         text.id.push_str(" Tidak ada penurunan selama kesalahan ada pada kita.");
     }
     text
+}
+
+/// How many qualifying days there are of those that are needed: "3 of 3 qualifying days", or "5
+/// qualifying days (3 needed)" where there are more.
+fn days(have: i64, needed: i64) -> Text {
+    if have <= needed {
+        return Text::new(
+            format!("{have} of {}", counted(needed, "qualifying day", "hari transaksi").en),
+            format!("{have} dari {needed} hari transaksi"),
+        );
+    }
+    let days = counted(have, "qualifying day", "hari transaksi");
+    Text::new(format!("{} ({needed} needed)", days.en), format!("{} (perlu {needed})", days.id))
 }
 
 fn english(tier: Tier) -> &'static str {
@@ -68,22 +81,15 @@ fn indonesian(tier: Tier) -> &'static str {
     }
 }
 
-/// `16 March 2026`.
-fn day(date: Date, months: &[&str; 12]) -> String {
-    let month = usize::try_from(date.month()).unwrap_or(1).saturating_sub(1);
-    let name = months.get(month).copied().unwrap_or_default();
-    format!("{} {name} {}", date.day(), date.year())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// A whole number with a sign between the thousands.
-fn grouped(number: i64, sign: char) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if 0 < at && (digits.len() - at).is_multiple_of(3) {
-            out.push(sign);
-        }
-        out.push(digit);
+    #[test]
+    fn more_days_than_are_needed_are_not_a_part_of_them() {
+        assert_eq!(days(2, 3).en, "2 of 3 qualifying days");
+        assert_eq!(days(3, 3), Text::new("3 of 3 qualifying days", "3 dari 3 hari transaksi"));
+        let more = Text::new("5 qualifying days (3 needed)", "5 hari transaksi (perlu 3)");
+        assert_eq!(days(5, 3), more);
     }
-    out
 }

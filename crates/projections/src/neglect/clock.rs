@@ -107,6 +107,9 @@ pub struct Inputs {
     pub muted: bool,
     /// Contacts in a row that reached nobody and were followed by nothing inbound.
     pub unanswered: i64,
+    /// For *we*: there was no contact yet, so the clock runs from the first fact of theirs.
+    #[serde(default)]
+    pub is_first_contact: bool,
 }
 
 /// One clock, as the policies in force read it.
@@ -130,6 +133,8 @@ pub struct Clock {
     pub muted: bool,
     /// The last contacts reached nobody: we rest until something comes in.
     pub resting: bool,
+    /// Dates of contact: none while the clock runs from the first fact of theirs.
+    pub count: i64,
 }
 
 impl Inputs {
@@ -163,6 +168,7 @@ impl Inputs {
                 .map_or(deadlines.due_at, |it| it.max(deadlines.due_at)),
             muted: self.muted || !rule.tiers.contains(&self.tier),
             resting: self.which == Which::We && neglect.rest_after <= self.unanswered,
+            count: if self.is_first_contact { 0 } else { span.count },
         }
     }
 }
@@ -172,6 +178,12 @@ impl Clock {
     #[must_use]
     pub fn rings(&self) -> bool {
         !self.muted && !self.resting
+    }
+
+    /// Until when nobody is to be reminded of it: while it is muted or suspended.
+    #[must_use]
+    pub fn held_until(&self) -> Option<Timestamp> {
+        if self.muted { Some(Timestamp::MAX) } else { self.suspended_until }
     }
 
     /// What an alert of this silence is about: the date it began.

@@ -1,30 +1,33 @@
 //! What resets, suspends, opens and closes (product 6.1 and 6.2), one fact after another.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use events::fact::Fact;
 use events::fact::booking::{CancelledBy, ConflictRule};
 use events::fact::complaint::Severity;
 use events::fact::customer::{Consent, Purpose as ConsentPurpose};
 use events::fact::feedback::Instrument;
-use events::fact::interaction::{Outcome, Purpose, Urgency};
-use events::fact::payment::PaymentKind;
-use events::fact::promise::{How, Settled};
+use events::fact::interaction::{Outcome, Urgency};
 use events::fact::purchase::PurchaseKind;
 use events::id::{About, EventRef, Ident, Slug};
 use events::kind::Direction;
 use events::planted;
-use events::policy::ThanksFor;
+use events::policy::{Policies, ThanksFor};
 use events::tier::Tier;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::clock::{Days, Inputs, Span, Which};
+use super::clock::{Clock, Days, Inputs, Span, Which};
+use super::close::{Early, is_thanks_for};
 use super::obligation::{Obligation, Owed};
+use super::watch::{Past, Timer, Watch};
 use crate::entry::Entry;
+use crate::promises;
 
 /// Closed obligations that are still remembered, for answers and for alerts about them.
 pub const CLOSED_MAX: usize = 50;
+/// Overdue silences and debts that have ended and are still remembered.
+pub const PAST_MAX: usize = 64;
 /// Thanks given this long before they were owed count.
 pub const THANKS_BEFORE: SignedDuration = SignedDuration::from_hours(24);
 /// A contact this long before a planned one meets the plan.
@@ -41,8 +44,6 @@ pub struct State {
     pub we_without_ai: Days,
     /// The first fact of theirs: our clock runs from it while we have never been in contact.
     pub first_theirs: Option<(Span, EventRef, bool)>,
-    /// The newest contact that reached them: it ends their alert without resetting their clock.
-    pub reached: Option<(Timestamp, EventRef)>,
     /// Live bookings: from when to when.
     pub bookings: BTreeMap<Ident, (Timestamp, Timestamp)>,
     /// Planned contacts that have not been met.
@@ -63,6 +64,16 @@ pub struct State {
     pub thanked: Vec<(Timestamp, About, EventRef)>,
     /// How bad each complaint was, for when it is reopened.
     pub severities: BTreeMap<Ident, Severity>,
+    /// Closing acts whose opening fact comes later by the clock of another system; the newest.
+    pub early: VecDeque<Early>,
+    /// Since when they have been silent for too long.
+    pub they_watch: Watch,
+    /// Since when we have been silent for too long.
+    pub we_watch: Watch,
+    /// What was overdue and has ended, apart from the obligations above; the newest.
+    pub past: Vec<Past>,
+    /// What became overdue up to here may no longer be remembered.
+    pub forgotten: Option<Timestamp>,
 }
 
 impl Default for State {
@@ -72,7 +83,6 @@ impl Default for State {
             we: Days::default(),
             we_without_ai: Days::default(),
             first_theirs: None,
-            reached: None,
             bookings: BTreeMap::new(),
             plans: BTreeMap::new(),
             unanswered: 0,
@@ -83,20 +93,28 @@ impl Default for State {
             obligations: Vec::new(),
             thanked: Vec::new(),
             severities: BTreeMap::new(),
+            early: VecDeque::new(),
+            they_watch: Watch::default(),
+            we_watch: Watch::default(),
+            past: Vec::new(),
+            forgotten: None,
         }
     }
 }
 
 impl State {
-    /// Folds one fact in.
-    pub fn apply(&mut self, entry: &Entry<'_>) {
+    /// Folds one fact in, after it was folded into the promises.
+    pub fn apply(&mut self, entry: &Entry<'_>, promises: &promises::State, policies: &Policies) {
+        self.pass(entry.at());
         self.silence(entry);
         self.suspensions(entry);
         self.person(entry);
         self.close(entry);
         if !entry.is_imported() {
-            self.open(entry);
+            self.open(entry, promises);
         }
+        self.follow(entry, promises);
+        self.watch(entry, policies);
         self.forget();
     }
 
@@ -121,7 +139,6 @@ impl State {
             Fact::InteractionContacted(it) => {
                 if it.outcome == Outcome::Reached {
                     self.unanswered = 0;
-                    self.reached = Some((at, entry.reference()));
                 } else {
                     self.unanswered += 1;
                 }
@@ -170,11 +187,14 @@ impl State {
                 let known = Tier::ALL.into_iter().find(|tier| tier.name() == it.to.as_str());
                 self.tier = known.unwrap_or(self.tier);
             }
+            Fact::ComplaintRaised(it) => {
+                self.severities.insert(it.complaint.clone(), it.severity);
+            }
             _ => {}
         }
     }
 
-    fn open(&mut self, entry: &Entry<'_>) {
+    fn open(&mut self, entry: &Entry<'_>, promises: &promises::State) {
         let about = entry.fact.about();
         match entry.fact {
             Fact::InteractionInquired(it) => {
@@ -197,7 +217,10 @@ impl State {
                 self.owe(entry, Owed::Reply, about.clone());
                 self.owe(entry, Owed::Resolution { severity, reopened: true }, about);
             }
-            Fact::PromiseMade(it) => {
+            // An id is given out once: whoever uses it again makes no second promise.
+            Fact::PromiseMade(it)
+                if promises.get(&it.promise).is_none_or(|it| it.event == entry.reference()) =>
+            {
                 self.owe(entry, Owed::Promise, About::new("promise", it.promise.as_str()));
                 if let Some(last) = self.obligations.last_mut() {
                     last.promised_for = Some(it.due_at);
@@ -241,13 +264,15 @@ impl State {
             Fact::ImprovementMade(_) => self.owe_news(entry, about),
             _ => {}
         }
-        if let Fact::ComplaintRaised(it) = entry.fact {
-            self.severities.insert(it.complaint.clone(), it.severity);
-        }
     }
 
     fn owe(&mut self, entry: &Entry<'_>, owed: Owed, about: Option<About>) {
-        self.obligations.push(Obligation::new(owed, entry.reference(), entry.at(), about));
+        let mut obligation = Obligation::new(owed, entry.reference(), entry.at(), about);
+        // What was done before it was reopened is open again.
+        if !matches!(entry.fact, Fact::ComplaintReopened(_)) {
+            obligation.closed = self.closed_before(&obligation);
+        }
+        self.obligations.push(obligation);
     }
 
     /// An improvement is handed to each customer behind it. Nobody is told twice, and who may not be
@@ -268,150 +293,83 @@ impl State {
         }
     }
 
-    fn close(&mut self, entry: &Entry<'_>) {
-        let at = entry.at();
-        let thread = entry.fact.about();
-        match entry.fact {
-            Fact::InteractionAnswered(it) if !it.automated => {
-                if it.complete {
-                    self.done(entry, |o| {
-                        matches!(o.owed, Owed::Answer { .. }) && o.about.as_ref() == Some(&it.about)
-                    });
+    /// Looks at the time again in which each silence and debt became overdue, after a fact.
+    fn watch(&mut self, entry: &Entry<'_>, policies: &Policies) {
+        let now = entry.at();
+        for which in [Which::They, Which::We] {
+            let inputs = self.inputs(which);
+            let watch = match which {
+                Which::They => &mut self.they_watch,
+                Which::We => &mut self.we_watch,
+            };
+            // They are silent, but somebody reached them: that is enough to stop the alert.
+            if which == Which::They && entry.reaches_them() {
+                watch.timer.end(now, entry.reference());
+            }
+            if inputs == watch.inputs {
+                continue;
+            }
+            watch.inputs = inputs;
+            let clock = watch.inputs.as_ref().map(|it| it.clock(policies));
+            let episode = clock.as_ref().map(|it| it.span.last);
+            if episode != watch.episode {
+                watch.timer.end(now, entry.reference());
+                if let (Some(overdue), Some(day)) = (watch.timer.overdue.take(), watch.episode) {
+                    let episode = day.to_string().into();
+                    self.past.push(Past { kind: which.alert_kind().into(), episode, overdue });
                 }
-                if entry.is_personal() {
-                    self.done(entry, |o| {
-                        o.owed == Owed::Reply && o.about.as_ref() == Some(&it.about)
-                    });
-                }
-                if it.waiting {
-                    self.wait(&it.about, at);
-                }
+                watch.timer = Timer::new(now);
+                watch.episode = episode;
             }
-            Fact::BookingHeld(it) => self.decided(entry, &it.booking),
-            Fact::BookingConfirmed(it) => {
-                self.decided(entry, &it.booking);
-                self.refunded(entry, Some(&it.booking));
-            }
-            Fact::BookingDeclined(it) => self.decided(entry, &it.booking),
-            Fact::BookingWaitlisted(it) => self.decided(entry, &it.booking),
-            Fact::PaymentRecorded(it) if it.kind == PaymentKind::Refund => {
-                self.refunded(entry, it.booking.as_ref());
-            }
-            Fact::ComplaintResolved(it) => {
-                let about = About::new("complaint", it.complaint.as_str());
-                self.done(entry, |o| {
-                    matches!(o.owed, Owed::Reply | Owed::Resolution { .. }) && o.about == about
-                });
-            }
-            Fact::PromiseSettled(it) => self.settled(entry, it),
-            // Nobody may tell them any more.
-            Fact::CustomerConsentChanged(_) if self.muted => {
-                self.done(entry, |o| o.owed == Owed::Tell);
-            }
-            Fact::InteractionThanked(it) if !it.automated => {
-                self.thanked.push((at, it.r#for.clone(), entry.reference()));
-                self.done(entry, |o| {
-                    matches!(o.owed, Owed::Thanks(_)) && is_thanks_for(&it.r#for, o.about.as_ref())
-                });
-            }
-            Fact::InteractionContacted(it) if !it.automated && it.outcome != Outcome::NoAnswer => {
-                let fits = |o: &Obligation| it.about.is_none() || o.about == it.about;
-                match it.purpose {
-                    Purpose::Thanks => {
-                        self.done(entry, |o| matches!(o.owed, Owed::Thanks(_)) && fits(o));
-                    }
-                    Purpose::Care => self.done(entry, |o| o.owed == Owed::Care && fits(o)),
-                    Purpose::YouSaidWeDid => self.done(entry, |o| o.owed == Owed::Tell && fits(o)),
-                    _ => {}
-                }
-            }
-            _ => {}
+            let rings_at = clock.as_ref().filter(|it| it.rings()).map(|it| it.effective_due_at);
+            let held_until = clock.as_ref().and_then(Clock::held_until);
+            watch.timer.set(now, rings_at, held_until);
         }
-        if entry.direction() == Direction::In
-            && let Some(thread) = thread
-        {
-            self.heard(&thread, at);
+        let covering = self.covering();
+        for it in &mut self.obligations {
+            let covered = it.owed.can_be_covered() && covering.contains(&it.about);
+            it.watch(now, covered, policies);
         }
     }
 
-    fn done(&mut self, entry: &Entry<'_>, which: impl Fn(&Obligation) -> bool) {
-        for it in self.obligations.iter_mut().filter(|it| it.is_open()) {
-            if which(it) {
-                it.closed = Some((entry.at(), entry.reference()));
-            }
+    /// The threads that an open promise stands for.
+    fn covering(&self) -> Vec<Option<About>> {
+        let open = self.obligations.iter().filter(|it| it.owed == Owed::Promise && it.is_open());
+        open.filter(|it| it.covers.is_some()).map(|it| it.covers.clone()).collect()
+    }
+
+    /// Time passes until just before an instant.
+    fn pass(&mut self, now: Timestamp) {
+        self.they_watch.timer.pass(now);
+        self.we_watch.timer.pass(now);
+        for it in self.obligations.iter_mut().filter(|it| it.closed.is_none()) {
+            it.timer.pass(now);
         }
     }
 
-    fn decided(&mut self, entry: &Entry<'_>, booking: &Ident) {
-        let about = About::new("booking", booking.as_str());
-        self.done(entry, |o| o.owed == Owed::Decision && o.about == about);
-    }
-
-    fn refunded(&mut self, entry: &Entry<'_>, booking: Option<&Ident>) {
-        let about = booking.and_then(|it| About::new("booking", it.as_str()));
-        self.done(entry, |o| o.owed == Owed::Refund && (about.is_none() || o.about == about));
-    }
-
-    /// The allowance of a resolution stands still while we wait for the customer.
-    fn wait(&mut self, about: &About, at: Timestamp) {
-        for it in self.obligations.iter_mut().filter(|it| it.is_open()) {
-            if matches!(it.owed, Owed::Resolution { .. }) && it.about.as_ref() == Some(about) {
-                it.paused_at = it.paused_at.or(Some(at));
-            }
-        }
-    }
-
-    fn heard(&mut self, about: &About, at: Timestamp) {
-        for it in self.obligations.iter_mut().filter(|it| it.about.as_ref() == Some(about)) {
-            if let Some(since) = it.paused_at.take() {
-                it.pauses.push((since, at));
-            }
-        }
-    }
-
-    fn settled(&mut self, entry: &Entry<'_>, settled: &Settled) {
-        let about = About::new("promise", settled.promise.as_str());
-        let is_it = |o: &Obligation| o.owed == Owed::Promise && o.about == about;
-        match settled.how {
-            How::Renegotiated => {
-                for it in self.obligations.iter_mut().filter(|it| it.is_open() && is_it(it)) {
-                    it.promised_for = settled.new_due_at.or(it.promised_for);
-                }
-            }
-            How::Broken => {
-                for it in self.obligations.iter_mut().filter(|it| is_it(it)) {
-                    it.broken_by = Some(entry.reference());
-                }
-            }
-            How::Kept | How::Late | How::Released => {
-                let covered = self.obligations.iter().find(|it| it.is_open() && is_it(it));
-                let covered = covered.and_then(|it| it.covers.clone());
-                // The decision names the act that kept the promise; that act is what ends it.
-                let by = settled.by.clone().unwrap_or_else(|| entry.reference());
-                for it in self.obligations.iter_mut().filter(|it| it.is_open() && is_it(it)) {
-                    it.closed = Some((entry.at(), by.clone()));
-                }
-                // What the promise stood for is still owed: it gets a fresh allowance from here.
-                for it in self.obligations.iter_mut().filter(|it| it.is_open()) {
-                    if it.owed.can_be_covered() && it.about.is_some() && it.about == covered {
-                        it.runs_from = entry.at();
-                    }
-                }
-            }
-        }
-    }
-
-    /// Old closed obligations and old thanks are of no use to any rule.
+    /// Old closed obligations and old thanks are of no use to any rule. What was overdue is kept
+    /// longer, for the alerts about it.
     fn forget(&mut self) {
         let closed = self.obligations.iter().filter(|it| !it.is_open()).count();
         let mut surplus = closed.saturating_sub(CLOSED_MAX);
-        self.obligations.retain(|it| {
-            let goes = !it.is_open() && 0 < surplus;
-            surplus -= usize::from(goes);
-            !goes
-        });
+        if 0 < surplus {
+            let past = &mut self.past;
+            self.obligations.retain(|it| {
+                let goes = !it.is_open() && 0 < surplus;
+                surplus -= usize::from(goes);
+                if let Some(overdue) = it.timer.overdue.clone().filter(|_| goes) {
+                    let (kind, episode) = ("we_owe".into(), it.episode().into());
+                    past.push(Past { kind, episode, overdue });
+                }
+                !goes
+            });
+        }
         let surplus = self.thanked.len().saturating_sub(CLOSED_MAX);
         self.thanked.drain(..surplus);
+        let surplus = self.past.len().saturating_sub(PAST_MAX);
+        for it in self.past.drain(..surplus) {
+            self.forgotten = self.forgotten.max(Some(it.overdue.from));
+        }
     }
 
     /// The inputs of a clock; `None` if it does not run at all.
@@ -433,6 +391,7 @@ impl State {
             tier: self.tier,
             muted: self.muted,
             unanswered: if which == Which::We { self.unanswered } else { 0 },
+            is_first_contact: which == Which::We && self.we.silence.is_none(),
         })
     }
 
@@ -473,6 +432,15 @@ impl State {
             .min()
     }
 
+    /// Watches one clock.
+    #[must_use]
+    pub fn watch_of(&self, which: Which) -> &Watch {
+        match which {
+            Which::They => &self.they_watch,
+            Which::We => &self.we_watch,
+        }
+    }
+
     /// The open promise that takes the place of an obligation.
     #[must_use]
     pub fn covered_by(&self, obligation: &Obligation) -> Option<&Obligation> {
@@ -485,11 +453,4 @@ impl State {
                 && it.covers.as_ref() == obligation.about.as_ref()
         })
     }
-}
-
-/// Thanks for a visit are thanks for the booking or purchase behind it.
-fn is_thanks_for(given: &About, owed: Option<&About>) -> bool {
-    let visit = given.topic() == "visit"
-        && owed.is_some_and(|it| matches!(it.topic(), "booking" | "purchase" | "visit"));
-    visit || Some(given) == owed
 }

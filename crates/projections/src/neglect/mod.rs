@@ -5,11 +5,14 @@
 //! never send one twice.
 
 pub mod clock;
+mod close;
 pub mod fold;
 pub mod obligation;
 pub mod query;
 pub(crate) mod table;
+pub mod watch;
 
 pub use clock::{Clock, Inputs, Which};
 pub use fold::State;
 pub use obligation::{Obligation, Owed};
+pub use watch::{Interval, Overdue, Timer};

@@ -8,6 +8,8 @@ use events::policy::{Policies, ThanksFor};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::watch::Timer;
+
 /// What is owed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -109,12 +111,31 @@ pub struct Obligation {
     pub runs_from: Timestamp,
     /// Waiting for the customer since.
     pub paused_at: Option<Timestamp>,
+    /// The answer that says so.
+    pub paused_by: Option<EventRef>,
     /// Waits that are over.
     pub pauses: Vec<(Timestamp, Timestamp)>,
     /// What closed it, and when that happened.
     pub closed: Option<(Timestamp, EventRef)>,
     /// Settled as broken: its alert is critical.
     pub broken_by: Option<EventRef>,
+    /// What its due time was computed from last.
+    pub terms: Option<Terms>,
+    /// Since when it is overdue.
+    pub timer: Timer,
+}
+
+/// What the due time of an open obligation depends on, besides policies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Terms {
+    /// It waits for the customer, or a promise stands in its place.
+    pub held: bool,
+    /// When a promise is due.
+    pub promised_for: Option<Timestamp>,
+    /// From where the allowance runs.
+    pub runs_from: Timestamp,
+    /// How many waits are over.
+    pub pauses: usize,
 }
 
 impl Obligation {
@@ -136,10 +157,37 @@ impl Obligation {
             promised_for: None,
             runs_from: opened_at,
             paused_at: None,
+            paused_by: None,
             pauses: Vec::new(),
             closed: None,
             broken_by: None,
+            terms: None,
+            timer: Timer::new(opened_at),
         }
+    }
+
+    /// Looks at its due time again, at an instant, if that depends on something that has changed.
+    pub fn watch(&mut self, now: Timestamp, covered: bool, policies: &Policies) {
+        if let Some((at, by)) = &self.closed {
+            self.timer.end(*at, by.clone());
+            return;
+        }
+        let terms = Terms {
+            held: covered || self.paused_at.is_some(),
+            promised_for: self.promised_for,
+            runs_from: self.runs_from,
+            pauses: self.pauses.len(),
+        };
+        if self.terms.as_ref() == Some(&terms) {
+            return;
+        }
+        if terms.held {
+            self.timer.set(now, None, Some(Timestamp::MAX));
+        } else {
+            let due_at = self.due_at(policies).filter(|_| self.is_wanted(policies));
+            self.timer.set(now, due_at, None);
+        }
+        self.terms = Some(terms);
     }
 
     /// Nobody has met it yet.

@@ -3,7 +3,7 @@
 use super::clock::Which;
 use crate::dossier::Dossier;
 use crate::policies::Rules;
-use crate::rows::{Key, Row, Table, row};
+use crate::rows::{Key, Row, Table, row, text_of};
 
 /// The clocks that run for a customer.
 pub(crate) const CLOCKS: Table = Table {
@@ -68,7 +68,7 @@ fn clocks(key: &Key, dossier: &Dossier, rules: &Rules<'_>) -> Vec<Row> {
             state.tier.name(),
             state.owner.as_ref().map(ToString::to_string),
             state.team.as_ref().map(ToString::to_string),
-            clock.span.count,
+            clock.count,
             clock.span.first.to_string(),
             clock.span.last.to_string(),
             clock.rhythm.to_f64(),
@@ -78,7 +78,7 @@ fn clocks(key: &Key, dossier: &Dossier, rules: &Rules<'_>) -> Vec<Row> {
             clock.effective_due_at,
             clock.muted,
             clock.resting,
-            serde_json::to_string(&because).expect("event references are text"),
+            text_of(&because),
             i64::try_from(policies.neglect.version()).unwrap_or(i64::MAX),
         ])
     };

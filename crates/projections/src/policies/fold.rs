@@ -6,6 +6,7 @@ use std::sync::Arc;
 use events::envelope::Recorded;
 use events::fact::Fact;
 use events::id::Tenant;
+use events::kind::Kind;
 use events::policy::{Policies, PolicyHistory, Published};
 use jiff::Timestamp;
 
@@ -113,6 +114,19 @@ impl Book {
             taken.push((tenant, position));
         }
         taken
+    }
+
+    /// Whether an event publishes a version that changes something.
+    #[must_use]
+    pub fn accepts(&self, event: &Recorded) -> bool {
+        event.kind == Kind::PolicyPublished
+            && event.fact().is_ok_and(|it| self.clone().publish(event, &it).is_some())
+    }
+
+    /// For whom a published version takes hold by an instant.
+    pub fn due(&self, recorded_at: Timestamp) -> impl Iterator<Item = &Tenant> {
+        let due = self.waiting.iter().take_while(move |((from, _), _)| *from <= recorded_at);
+        due.map(|(_, (tenant, _))| tenant)
     }
 
     /// When the next published version takes hold.

@@ -18,6 +18,8 @@ pub struct Due {
     /// Its time: that of the event to record. What is broken is decided once the clock is *past*
     /// it, what is kept or late at once.
     pub at: Timestamp,
+    /// How often it has to be concluded, from 1: again after what it rested on was taken back.
+    pub occurrence: u32,
     /// What to record.
     pub what: What,
 }
@@ -66,24 +68,35 @@ fn due(id: &Ident, promise: &Promise) -> Vec<Due> {
     if promise.imported {
         return Vec::new();
     }
-    let due = |at, what| Due { promise: id.clone(), at, what };
+    let occurrence = promise.ends + 1;
+    let due = |at, what| Due { promise: id.clone(), at, occurrence, what };
+    // By the clock of another system it may have been done before it was made; that was recorded of
+    // a promise that there was.
+    let when = |at: Timestamp| at.max(promise.made_at);
+    let broken = || due(when(promise.due_at), What::Broken);
     match (promise.standing(), &promise.fulfilled) {
-        (Standing::Open, _) => vec![due(promise.due_at, What::Broken)],
+        (Standing::Open, _) => vec![broken()],
+        // It was concluded that it was done, and what showed it was taken back.
+        (Standing::Broken, _) if promise.is_decided(How::Kept) || promise.is_decided(How::Late) => {
+            vec![broken()]
+        }
         (Standing::Kept, Some(done)) => {
             let voids = promise.broken.clone();
-            if promise.is_recorded(How::Kept) && voids.is_none() {
+            let is_known = promise.is_recorded(How::Kept) || promise.is_decided(How::Kept);
+            if is_known && voids.is_none() {
                 return Vec::new();
             }
-            vec![due(done.at, What::Kept { by: done.by.clone(), voids })]
+            vec![due(when(done.at), What::Kept { by: done.by.clone(), voids })]
         }
         (Standing::Late, Some(done)) => {
             let mut dues = Vec::new();
             if !promise.is_recorded_broken() {
-                dues.push(due(promise.due_at, What::Broken));
+                dues.push(broken());
             }
             // Whoever recorded `kept` too late has said that it was done; figures count it late.
-            if !promise.is_recorded(How::Late) && !promise.is_recorded(How::Kept) {
-                dues.push(due(done.at, What::Late { by: done.by.clone() }));
+            let is_said = promise.is_recorded(How::Late) || promise.is_recorded(How::Kept);
+            if !is_said && !promise.is_decided(How::Late) {
+                dues.push(due(when(done.at), What::Late { by: done.by.clone() }));
             }
             dues
         }

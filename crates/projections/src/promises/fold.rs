@@ -2,7 +2,9 @@
 //!
 //! Promises: a promise is fulfilled by the first evidence after it was made, whether or not anybody
 //! recorded that it was settled; moving a promise needs that the customer was told before it was
-//! due. Facts about a promise that nobody made are left out.
+//! due. Facts about a promise that nobody made are left out. What the reaction concluded is no
+//! evidence: it is remembered only to know what need not be recorded again, so a conclusion whose
+//! evidence was taken back has no effect.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -12,8 +14,11 @@ use events::id::{About, CustomerId, EventRef, Ident, Slug};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::dossier::is_decision;
 use crate::entry::Entry;
 
+/// So many facts that came before what they name are remembered; the newest.
+const EARLY_MAX: usize = 16;
 /// So many answers of one customer are kept for the figures; the newest.
 const ANSWERS_MAX: usize = 50;
 
@@ -25,6 +30,10 @@ pub struct State {
     asked: BTreeMap<Ident, (Timestamp, Slug)>,
     /// How long the newest complete answers took.
     answers: VecDeque<Answer>,
+    /// Ends of promises that are made only later, by the clock of another system.
+    early: VecDeque<(Ident, Settlement)>,
+    /// Complete answers to inquiries that come only later, by the clock of another system.
+    early_answers: VecDeque<(Ident, Timestamp)>,
 }
 
 /// A complete answer to an inquiry.
@@ -97,10 +106,19 @@ pub struct Fulfilment {
 pub struct Settlement {
     /// `kept`, `late` or `released`.
     pub how: How,
-    /// The event that says so.
+    /// The event that says so, or the act that it names.
     pub event: EventRef,
     /// When.
     pub at: Timestamp,
+}
+
+/// What the reaction concluded last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decision {
+    /// `kept`, `late` or `broken`.
+    pub how: How,
+    /// Where it is recorded.
+    pub position: i64,
 }
 
 /// One promise.
@@ -134,8 +152,12 @@ pub struct Promise {
     pub broken: Option<EventRef>,
     /// When it was broken, as that decision says.
     pub broken_at: Option<Timestamp>,
-    /// The last recorded end.
+    /// The last end that somebody recorded.
     pub settled: Option<Settlement>,
+    /// What the reaction concluded last.
+    pub decided: Option<Decision>,
+    /// How often the reaction concluded that it was done, in time or late.
+    pub ends: u32,
     /// Version of its stream, for conditional requests.
     pub version: i64,
     /// Loaded history: nothing rings for it and no decision is owed.
@@ -172,8 +194,23 @@ impl Promise {
     }
 
     /// A decision from before the promise was moved says nothing about the new due time.
-    pub(super) fn is_recorded_broken(&self) -> bool {
+    pub(crate) fn is_recorded_broken(&self) -> bool {
         self.broken_at.is_some_and(|at| self.due_at <= at)
+    }
+
+    /// Whether the reaction concluded that last.
+    pub(super) fn is_decided(&self, how: How) -> bool {
+        self.decided.as_ref().is_some_and(|it| it.how == how)
+    }
+
+    /// When and by what it ended: it was done, or we were freed of it.
+    #[must_use]
+    pub fn ended(&self) -> Option<(Timestamp, EventRef)> {
+        if let Some(done) = &self.fulfilled {
+            return Some((done.at, done.by.clone()));
+        }
+        let released = self.settled.as_ref().filter(|it| it.how == How::Released);
+        released.map(|it| (it.at, it.event.clone()))
     }
 
     /// Whether that is the recorded end.
@@ -187,11 +224,16 @@ impl Promise {
 
     fn settle(&mut self, settled: &Settled, entry: &Entry<'_>) {
         self.version = self.version.max(entry.event.version);
+        if settled.how == How::Broken && self.broken_at.is_none_or(|at| at <= entry.at()) {
+            self.broken = Some(entry.reference());
+            self.broken_at = Some(entry.at());
+        }
+        if is_decision(entry.event) {
+            self.decide(settled.how, entry.event.position);
+            return;
+        }
         match settled.how {
-            How::Broken => {
-                self.broken = Some(entry.reference());
-                self.broken_at = Some(entry.at());
-            }
+            How::Broken => {}
             How::Renegotiated => {
                 if self.is_over() {
                     return;
@@ -203,18 +245,29 @@ impl Promise {
                     self.due_at = later;
                 }
             }
-            How::Released if self.is_over() => {}
-            // The evidence came after `late` had been recorded: what was recorded is superseded.
-            How::Late if self.is_recorded(How::Kept) => {}
-            how => {
-                if how != How::Released && !self.is_over() {
-                    let by = settled.by.clone().unwrap_or_else(|| entry.reference());
-                    self.fulfilled = Some(Fulfilment { at: entry.at(), by });
-                }
-                let event = entry.reference();
-                self.settled = Some(Settlement { how, event, at: entry.at() });
-            }
+            how => self.end(how, entry.at(), entry.reference(), settled.by.clone()),
         }
+    }
+
+    fn decide(&mut self, how: How, position: i64) {
+        self.ends += u32::from(matches!(how, How::Kept | How::Late));
+        if self.decided.as_ref().is_none_or(|it| it.position < position) {
+            self.decided = Some(Decision { how, position });
+        }
+    }
+
+    fn end(&mut self, how: How, at: Timestamp, event: EventRef, by: Option<EventRef>) {
+        if how == How::Released && self.is_over() {
+            return;
+        }
+        // The evidence came after `late` had been recorded: what was recorded is superseded.
+        if how == How::Late && self.is_recorded(How::Kept) {
+            return;
+        }
+        if how != How::Released && !self.is_over() {
+            self.fulfilled = Some(Fulfilment { at, by: by.unwrap_or_else(|| event.clone()) });
+        }
+        self.settled = Some(Settlement { how, event, at });
     }
 }
 
@@ -226,12 +279,18 @@ impl State {
             Fact::PromiseSettled(settled) => {
                 if let Some(promise) = self.promises.get_mut(&settled.promise) {
                     promise.settle(settled, entry);
+                } else if matches!(settled.how, How::Kept | How::Late | How::Released)
+                    && !is_decision(entry.event)
+                    && !entry.is_imported()
+                {
+                    let event = settled.by.clone().unwrap_or_else(|| entry.reference());
+                    let end = Settlement { how: settled.how, event, at: entry.at() };
+                    remember(&mut self.early, (settled.promise.clone(), end));
                 }
             }
-            Fact::InteractionInquired(it) => {
-                self.asked.insert(it.inquiry.clone(), (entry.at(), it.topic.clone()));
-            }
-            Fact::InteractionAnswered(it) if it.complete => {
+            Fact::InteractionInquired(it) => self.ask(&it.inquiry, &it.topic, entry.at()),
+            // What a program sends on its own account closes nothing (product 6.1).
+            Fact::InteractionAnswered(it) if it.complete && !it.automated => {
                 self.answer(&it.about, entry.at());
                 self.fulfil(it.about.as_str(), entry);
             }
@@ -253,6 +312,12 @@ impl State {
         self.promises.get(promise)
     }
 
+    /// The promise that an event made.
+    #[must_use]
+    pub fn made_by(&self, event: &EventRef) -> Option<&Promise> {
+        self.promises.values().find(|it| it.event == *event)
+    }
+
     /// The open promise about a matter, whose due time stands in place of the matter's own; of
     /// several the one that is due first.
     #[must_use]
@@ -267,11 +332,27 @@ impl State {
         self.answers.iter()
     }
 
+    fn ask(&mut self, inquiry: &Ident, topic: &Slug, at: Timestamp) {
+        let early = self.early_answers.iter().position(|(it, _)| it == inquiry);
+        match early.and_then(|place| self.early_answers.remove(place)) {
+            Some((_, answered_at)) => self.took(inquiry.clone(), topic.clone(), answered_at, 0),
+            None => {
+                self.asked.insert(inquiry.clone(), (at, topic.clone()));
+            }
+        }
+    }
+
     fn answer(&mut self, about: &About, at: Timestamp) {
         let inquiry = about.as_str().strip_prefix("inquiry/").and_then(|it| it.parse().ok());
         let Some(inquiry) = inquiry else { return };
-        let Some((asked_at, topic)) = self.asked.remove(&inquiry) else { return };
-        let minutes = at.duration_since(asked_at).as_mins();
+        if let Some((asked_at, topic)) = self.asked.remove(&inquiry) {
+            self.took(inquiry, topic, at, at.duration_since(asked_at).as_mins());
+        } else if self.answers.iter().all(|it| it.inquiry != inquiry) {
+            remember(&mut self.early_answers, (inquiry, at));
+        }
+    }
+
+    fn took(&mut self, inquiry: Ident, topic: Slug, at: Timestamp, minutes: i64) {
         self.answers.retain(|it| it.inquiry != inquiry);
         self.answers.push_back(Answer { inquiry, topic, at, minutes });
         if ANSWERS_MAX < self.answers.len() {
@@ -281,7 +362,10 @@ impl State {
 
     fn make(&mut self, made: &Made, entry: &Entry<'_>) {
         // An id is given out once; whoever uses it again meant another promise we cannot tell.
-        self.promises.entry(made.promise.clone()).or_insert_with(|| Promise {
+        if self.promises.contains_key(&made.promise) {
+            return;
+        }
+        let mut promise = Promise {
             what: made.what.clone(),
             customer: entry.event.customer.clone(),
             to: made.to.clone(),
@@ -297,19 +381,40 @@ impl State {
             broken: None,
             broken_at: None,
             settled: None,
+            decided: None,
+            ends: 0,
             version: entry.event.version,
             imported: entry.is_imported(),
-        });
+        };
+        // Whoever names a promise means it, whatever the clocks of two systems say.
+        while let Some(place) = self.early.iter().position(|(id, _)| *id == made.promise)
+            && let Some((_, it)) = self.early.remove(place)
+        {
+            promise.end(it.how, it.at, it.event, None);
+        }
+        self.promises.insert(made.promise.clone(), promise);
     }
 
     /// Takes a fact about a matter as evidence for every promise about it.
     fn fulfil(&mut self, about: &str, entry: &Entry<'_>) {
+        let named = about.strip_prefix("promise/").and_then(|it| it.parse::<Ident>().ok());
         for (id, promise) in &mut self.promises {
-            let itself = about.strip_prefix("promise/") == Some(id.as_str());
+            let itself = named.as_ref() == Some(id);
             let meant = itself || promise.about.as_ref().is_some_and(|it| it.as_str() == about);
             if meant && !promise.is_over() {
                 promise.fulfilled = Some(Fulfilment { at: entry.at(), by: entry.reference() });
             }
         }
+        if let Some(id) = named.filter(|it| !self.promises.contains_key(it)) {
+            let end = Settlement { how: How::Kept, event: entry.reference(), at: entry.at() };
+            remember(&mut self.early, (id, end));
+        }
+    }
+}
+
+fn remember<T>(kept: &mut VecDeque<T>, one: T) {
+    kept.push_back(one);
+    if EARLY_MAX < kept.len() {
+        kept.pop_front();
     }
 }

@@ -9,7 +9,7 @@ mod fold;
 pub mod query;
 pub mod table;
 
-pub use fold::{Answer, Fulfilment, Promise, Settlement, Standing, State};
+pub use fold::{Answer, Decision, Fulfilment, Promise, Settlement, Standing, State};
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -8,10 +8,12 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use sqlx::FromRow;
 use store::error::ReadError;
-use store::on_tx;
-use store::sql::{END_OF_TEXT, SqlTime, end_of_time};
+use store::sql::SqlTime;
+use store::{Log, on_tx};
 
 use super::fold::Standing;
+use super::table::PROMISES;
+use crate::listing::{Listed, Order, Part, Place, Question, Window, page};
 use crate::views::Snapshot;
 
 /// Quotes rest on answers of this many days.
@@ -32,18 +34,14 @@ pub struct Wanted {
     pub team: Option<String>,
     /// Only to this colleague.
     pub to: Option<String>,
-    /// Only in this state: one of [`STATES`].
-    pub state: Option<String>,
+    /// Only in these states, each one of [`STATES`]; none: in any.
+    pub states: Vec<&'static str>,
     /// Only what is still owed and due by then.
     pub due_by: Option<Timestamp>,
     /// Only about this.
     pub about: Option<String>,
     /// Only of this sort.
     pub topic: Option<String>,
-    /// Only after this due time and id.
-    pub after: Option<(Timestamp, String)>,
-    /// The other way: from there, or from the end, towards the beginning.
-    pub back: bool,
 }
 
 /// The states of a promise in answers. The first three depend on the time of the question.
@@ -90,6 +88,7 @@ pub struct Found {
 
 #[derive(Debug, FromRow)]
 struct Row {
+    holder: String,
     promise: String,
     customer: Option<String>,
     recipient: Option<String>,
@@ -107,6 +106,21 @@ struct Row {
     fulfilled_at: Option<SqlTime>,
     fulfilled_by: Option<String>,
     version: i64,
+}
+
+impl Listed for Row {
+    fn holder(&self) -> &str {
+        &self.holder
+    }
+
+    fn apart(&self) -> [&str; 2] {
+        [&self.promise, ""]
+    }
+
+    fn place(&self) -> Place {
+        let text = |it: &str| Part::Text(it.to_owned());
+        vec![Part::Time(self.due_at.0), text(&self.promise), text(&self.holder)]
+    }
 }
 
 impl TryFrom<Row> for Found {
@@ -183,8 +197,8 @@ impl Found {
 }
 
 const GET: &str = "
-    SELECT promise, customer, recipient, what, owner, team, topic, about, made_at, warn_at, due_at,
-           first_due_at, rounds, state, fulfilled_at, fulfilled_by, version
+    SELECT holder, promise, customer, recipient, what, owner, team, topic, about, made_at, warn_at,
+           due_at, first_due_at, rounds, state, fulfilled_at, fulfilled_by, version
       FROM promises
      WHERE promise = $1
        AND tenant = $2
@@ -203,85 +217,63 @@ pub async fn get(
     row.map(Found::try_from).transpose()
 }
 
-const LIST: &str = "
-    SELECT promise, customer, recipient, what, owner, team, topic, about, made_at, warn_at, due_at,
-           first_due_at, rounds, state, fulfilled_at, fulfilled_by, version
+const LIST_HEAD: &str = "
+    SELECT holder, promise, customer, recipient, what, owner, team, topic, about, made_at, warn_at,
+           due_at, first_due_at, rounds, state, fulfilled_at, fulfilled_by, version
       FROM promises
-     WHERE tenant = $1
-       AND ($2 = '' OR customer = $2)
-       AND ($3 = '' OR owner = $3)
-       AND ($4 = '' OR team = $4)
-       AND ($5 = '' OR recipient = $5)
-       AND ($6 = '' OR about = $6)
-       AND ($7 = '' OR topic = $7)
-       AND ($8 = ''
-            OR ($8 = 'open' AND state = 'open' AND $9 < warn_at)
-            OR ($8 = 'due_soon' AND state = 'open' AND warn_at <= $9 AND $9 <= due_at)
-            OR ($8 = 'overdue' AND state = 'open' AND due_at < $9)
-            OR ($8 <> 'open' AND state = $8))
-       AND ($10 = 0 OR (state IN ('open', 'broken') AND due_at <= $11))
-       AND (due_at, promise) > ($12, $13)
-     ORDER BY due_at, promise
-     LIMIT $14";
+     WHERE tenant = ";
 
-/// The same the other way, nearest first.
-const LIST_BACK: &str = "
-    SELECT promise, customer, recipient, what, owner, team, topic, about, made_at, warn_at, due_at,
-           first_due_at, rounds, state, fulfilled_at, fulfilled_by, version
-      FROM promises
-     WHERE tenant = $1
-       AND ($2 = '' OR customer = $2)
-       AND ($3 = '' OR owner = $3)
-       AND ($4 = '' OR team = $4)
-       AND ($5 = '' OR recipient = $5)
-       AND ($6 = '' OR about = $6)
-       AND ($7 = '' OR topic = $7)
-       AND ($8 = ''
-            OR ($8 = 'open' AND state = 'open' AND $9 < warn_at)
-            OR ($8 = 'due_soon' AND state = 'open' AND warn_at <= $9 AND $9 <= due_at)
-            OR ($8 = 'overdue' AND state = 'open' AND due_at < $9)
-            OR ($8 <> 'open' AND state = $8))
-       AND ($10 = 0 OR (state IN ('open', 'broken') AND due_at <= $11))
-       AND (due_at, promise) < ($12, $13)
-     ORDER BY due_at DESC, promise DESC
-     LIMIT $14";
+const ORDER: Order = Order {
+    table: &PROMISES,
+    columns: &["due_at", "promise", "holder"],
+    compared: "(due_at, promise, holder)",
+    sorted: ["due_at, promise, holder", "due_at DESC, promise DESC, holder DESC"],
+    descending: false,
+};
 
-/// Promises, the one due first in front.
+/// One page of promises, the one due first in front.
 pub async fn list(
     snapshot: &mut Snapshot,
+    log: &Log,
     tenant: &Tenant,
     wanted: &Wanted,
     now: Timestamp,
-    limit: i64,
-) -> Result<Vec<Found>, ReadError> {
-    let text = |it: &Option<String>| it.clone().unwrap_or_default();
-    let customer = wanted.customer.as_ref().map_or("", |it| it.as_str());
-    let (statement, ends) = if wanted.back {
-        (LIST_BACK, (end_of_time(), END_OF_TEXT))
-    } else {
-        (LIST, (Timestamp::UNIX_EPOCH, ""))
-    };
-    let (after, id) = wanted.after.as_ref().map_or(ends, |(at, id)| (*at, id.as_str()));
-    let rows: Vec<Row> = on_tx!(&mut snapshot.tx, conn => {
-        sqlx::query_as(statement)
-            .bind(tenant.as_str())
-            .bind(customer)
-            .bind(text(&wanted.owner))
-            .bind(text(&wanted.team))
-            .bind(text(&wanted.to))
-            .bind(text(&wanted.about))
-            .bind(text(&wanted.topic))
-            .bind(text(&wanted.state))
-            .bind(SqlTime(now))
-            .bind(i64::from(wanted.due_by.is_some()))
-            .bind(SqlTime(wanted.due_by.unwrap_or(now)))
-            .bind(SqlTime(after))
-            .bind(id)
-            .bind(limit)
-            .fetch_all(conn)
-            .await?
-    });
-    rows.into_iter().map(Found::try_from).collect()
+    window: &Window,
+) -> Result<Vec<(Place, Found)>, ReadError> {
+    let mut question = Question::new(LIST_HEAD);
+    question.value(tenant.as_str());
+    question.and(" AND customer = ", wanted.customer.as_ref().map(AsRef::as_ref));
+    question.and(" AND owner = ", wanted.owner.as_deref());
+    question.and(" AND team = ", wanted.team.as_deref());
+    question.and(" AND recipient = ", wanted.to.as_deref());
+    question.and(" AND about = ", wanted.about.as_deref());
+    question.and(" AND topic = ", wanted.topic.as_deref());
+    in_states(&mut question, &wanted.states, now);
+    if let Some(due_by) = wanted.due_by {
+        question.sql(" AND state IN ('open', 'broken') AND due_at <= ").value(due_by);
+    }
+    let rows: Vec<(Place, Row)> = page(snapshot, log, tenant, &ORDER, window, &question).await?;
+    rows.into_iter().map(|(place, row)| Ok((place, Found::try_from(row)?))).collect()
+}
+
+/// Any of some states, as conditions on the columns; none: whatever the state.
+fn in_states(question: &mut Question, states: &[&'static str], now: Timestamp) {
+    for (n, state) in states.iter().enumerate() {
+        question.sql(if n == 0 { " AND (" } else { " OR " });
+        match *state {
+            "open" => question.sql("(state = 'open' AND warn_at > ").value(now),
+            "due_soon" => {
+                question.sql("(state = 'open' AND warn_at <= ").value(now);
+                question.sql(" AND due_at >= ").value(now)
+            }
+            "overdue" => question.sql("(state = 'open' AND due_at < ").value(now),
+            state => question.sql("(state = ").value(state),
+        };
+        question.sql(")");
+    }
+    if !states.is_empty() {
+        question.sql(")");
+    }
 }
 
 /// By what reliability is told apart.

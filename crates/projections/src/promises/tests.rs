@@ -120,6 +120,9 @@ impl Story {
             }
             let id = format!("{}-{}-{}", due.promise, due.what.how(), due.at);
             self.add(&id, "promise.settled", &due.at.to_string(), data);
+            if let Some((it, _)) = self.facts.last_mut() {
+                it.source = "/sapa/promise".parse().unwrap();
+            }
         }
         found
     }
@@ -193,7 +196,7 @@ fn a_complete_answer_before_the_time_keeps_the_promise() {
         answer("inquiry/q-88", true),
     );
     let what = What::Kept { by: event("answer"), voids: None };
-    let due = Due { promise: id("p-310"), at: at("2026-05-11T09:20+07:00"), what };
+    let due = Due { promise: id("p-310"), at: at("2026-05-11T09:20+07:00"), occurrence: 1, what };
     assert_eq!(story.react("2026-05-11T09:20:00+07:00"), [due]);
     let promise = story.fold().get(&id("p-310")).unwrap().clone();
     assert_eq!((promise.standing(), promise.margin_minutes()), (Standing::Kept, Some(40)));
@@ -205,7 +208,7 @@ fn a_complete_answer_before_the_time_keeps_the_promise() {
 fn what_was_due_and_not_done_is_broken_then_late_and_kept_once_the_truth_arrives() {
     let mut story = second();
     let due_at = at("2026-05-11T15:00+07:00");
-    let broken = Due { promise: id("p-2"), at: due_at, what: What::Broken };
+    let broken = Due { promise: id("p-2"), at: due_at, occurrence: 1, what: What::Broken };
     assert_eq!(dues(&story.fold()), std::slice::from_ref(&broken));
     assert_eq!(story.react("2026-05-11T15:00:00+07:00"), [], "it is not late at three sharp");
     assert_eq!(story.react("2026-05-11T15:00:01+07:00"), [broken]);
@@ -217,7 +220,7 @@ fn what_was_due_and_not_done_is_broken_then_late_and_kept_once_the_truth_arrives
     story.add("late", "interaction.answered", tuesday, answer("inquiry/q-2", true));
     let late = What::Late { by: event("late") };
     let found = story.react(tuesday);
-    assert_eq!(found, [Due { promise: id("p-2"), at: at(tuesday), what: late }]);
+    assert_eq!(found, [Due { promise: id("p-2"), at: at(tuesday), occurrence: 1, what: late }]);
     let promise = story.fold().get(&id("p-2")).unwrap().clone();
     assert_eq!((promise.standing(), promise.margin_minutes()), (Standing::Late, Some(-1_170)));
     assert_eq!(dues(&story.fold()), []);
@@ -226,7 +229,7 @@ fn what_was_due_and_not_done_is_broken_then_late_and_kept_once_the_truth_arrives
     story.add("early", "interaction.answered", monday, answer("inquiry/q-2", true));
     let kept = What::Kept { by: event("early"), voids: broken_ref };
     let found = story.react("2026-05-12T11:00:00+07:00");
-    assert_eq!(found, [Due { promise: id("p-2"), at: at(monday), what: kept }]);
+    assert_eq!(found, [Due { promise: id("p-2"), at: at(monday), occurrence: 2, what: kept }]);
     let promise = story.fold().get(&id("p-2")).unwrap().clone();
     assert_eq!((promise.standing(), promise.margin_minutes()), (Standing::Kept, Some(10)));
     assert_eq!(promise.broken, None);

@@ -1,5 +1,7 @@
 //! One short sentence for every kind of fact, in both languages.
 //!
+//! Dates are said with their year, since an entry of a timeline is read in any year.
+//!
 //! Promises: made from ids, short names, closed words, money and times only, never from what
 //! somebody wrote or from a member that is about a person; so it may be shown to anybody who may
 //! see the timeline.
@@ -8,11 +10,13 @@ use events::fact::{Fact, alert, booking, complaint, customer, interaction, promi
 use events::id::Ident;
 use events::problem::Text;
 use events::schema;
+use events::spoken::{counted, full_time, matter, word};
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 mod words;
 
-use words::{Both, money, when};
+use words::{Both, money};
 
 /// What happened, in one sentence. Times are local to `zone`.
 #[must_use]
@@ -74,16 +78,14 @@ fn customer(fact: &Fact) -> Option<Text> {
         }
         Fact::CustomerUnmerged(_) => Text::new("Merge undone", "Gabungan dipisah"),
         Fact::CustomerTraitNoted(it) => {
+            let name = word(it.r#trait.as_str());
             let start = if it.forget {
                 ("Trait taken back", "Kebiasaan dicabut")
             } else {
                 ("Trait noted", "Kebiasaan dicatat")
             };
             let (en, id) = words::polarity(it.polarity);
-            Text::new(
-                format!("{}: {} ({en})", start.0, it.r#trait),
-                format!("{}: {} ({id})", start.1, it.r#trait),
-            )
+            Text::new(format!("{}: {name} ({en})", start.0), format!("{}: {name} ({id})", start.1))
         }
         Fact::CustomerConsentChanged(it) => {
             let (purpose, state) = words::consent(it.purpose, it.state);
@@ -117,21 +119,29 @@ fn contact(fact: &Fact, zone: &TimeZone) -> Option<Text> {
     Some(match fact {
         Fact::InteractionInquired(it) => {
             let urgent = it.urgency == Some(interaction::Urgency::High);
+            let topic = word(it.topic.as_str());
             with(
-                format!("Asked about {}", it.topic),
-                format!("Bertanya tentang {}", it.topic),
+                format!("Asked about {topic}"),
+                format!("Bertanya tentang {topic}"),
                 urgent.then_some(("urgent", "mendesak")),
                 ", ",
             )
         }
-        Fact::InteractionMessaged(it) => say("Wrote about ", "Mengirim pesan tentang ", &it.about),
+        Fact::InteractionMessaged(it) => match it.about.as_ref().map(|it| matter(it.as_ref())) {
+            Some(about) => Text::new(
+                format!("Wrote about {}", about.en),
+                format!("Mengirim pesan tentang {}", about.id),
+            ),
+            None => Text::new("Wrote to us", "Mengirim pesan"),
+        },
         Fact::InteractionAnswered(it) => {
             let state = match (it.complete, it.waiting) {
                 (true, _) => ("complete", "lengkap"),
                 (false, true) => ("waiting for the customer", "menunggu pelanggan"),
                 (false, false) => ("something is left open", "masih ada yang terbuka"),
             };
-            let (en, id) = (format!("Answered {}", it.about), format!("Menjawab {}", it.about));
+            let about = matter(it.about.as_ref());
+            let (en, id) = (format!("Answered {}", about.en), format!("Menjawab {}", about.id));
             with(en, id, Some(state), ", ")
         }
         Fact::InteractionRecommended(it) => {
@@ -152,8 +162,11 @@ fn contact(fact: &Fact, zone: &TimeZone) -> Option<Text> {
             } else {
                 ("Planned", "Direncanakan")
             };
-            let rest = format!(": {}, {}, {}", it.purpose, when(it.at, zone), it.owner);
-            say(start.0, start.1, rest)
+            let (purpose, at) = (words::plan(it.purpose.as_str()), full_time(it.at, zone));
+            Text::new(
+                format!("{}: {}, {}, {}", start.0, purpose.0, at.en, it.owner),
+                format!("{}: {}, {}, {}", start.1, purpose.1, at.id, it.owner),
+            )
         }
         Fact::InteractionNoted(it) => match it.visibility {
             interaction::Visibility::Team => Text::new("Note for the team", "Catatan untuk tim"),
@@ -183,14 +196,15 @@ fn visit(fact: &Fact) -> Option<Text> {
             None => Text::new("Arrived", "Tiba"),
         },
         Fact::InteractionServed(it) => {
-            let (en, id) = (format!("Served: {}", it.service), format!("Dilayani: {}", it.service));
+            let (en, id) = words::service(it.service.as_str());
+            let (en, id) = (format!("Served: {en}"), format!("Dilayani: {id}"));
             with(en, id, it.quality.map(words::quality), ", ")
         }
         Fact::InteractionThanked(it) => {
-            let (en, id) = words::thanks(it.form);
+            let ((en, id), about) = (words::thanks(it.form), matter(it.r#for.as_ref()));
             Text::new(
-                format!("Thanked for {} {en}", it.r#for),
-                format!("Diberi terima kasih untuk {} {id}", it.r#for),
+                format!("Thanked for {} {en}", about.en),
+                format!("Diberi terima kasih untuk {} {id}", about.id),
             )
         }
         Fact::InteractionDeparted(it) => {
@@ -207,48 +221,48 @@ fn visit(fact: &Fact) -> Option<Text> {
 }
 
 fn booked(fact: &Fact, zone: &TimeZone) -> Option<Text> {
-    let slot = |venue: &Ident, starts_at| format!("{venue}, {}", when(starts_at, zone));
+    let slot = |venue: &Ident, starts_at| slot(venue, starts_at, zone);
     Some(match fact {
         Fact::BookingRequested(it) => {
             let slot = slot(&it.venue, it.starts_at);
             Text::new(
-                format!("Booking requested: {slot}, {} guests", it.party),
-                format!("Booking diminta: {slot}, {} tamu", it.party),
+                format!("Booking requested: {}, {}", slot.en, guests(it.party).en),
+                format!("Booking diminta: {}, {}", slot.id, guests(it.party).id),
             )
         }
         Fact::BookingHeld(it) => held(it, zone),
         Fact::BookingConfirmed(it) => {
             let ((en, id), slot) = (money(&it.paid), slot(&it.venue, it.starts_at));
             Text::new(
-                format!("Booking confirmed: {slot}, {en} paid"),
-                format!("Booking dikonfirmasi: {slot}, {id} dibayar"),
+                format!("Booking confirmed: {}, {en} paid", slot.en),
+                format!("Booking dikonfirmasi: {}, {id} dibayar", slot.id),
             )
         }
         Fact::BookingWaitlisted(it) => {
             let slot = slot(&it.venue, it.starts_at);
             Text::new(
-                format!("Waitlisted: {slot}, place {}", it.place),
-                format!("Masuk daftar tunggu: {slot}, urutan {}", it.place),
+                format!("Waitlisted: {}, place {}", slot.en, it.place),
+                format!("Masuk daftar tunggu: {}, urutan {}", slot.id, it.place),
             )
         }
         Fact::BookingOffered(it) => {
             let (en, id) = words::offer(it.kind);
-            let (count, until) = (it.options.len(), when(it.offer_until, zone));
+            let (count, until) = (it.options.len(), full_time(it.offer_until, zone));
             Text::new(
-                format!("Offered {en}: {count} to choose from, until {until}"),
-                format!("Ditawarkan {id}: {count} pilihan, sampai {until}"),
+                format!("Offered {en}: {count} to choose from, until {}", until.en),
+                format!("Ditawarkan {id}: {count} pilihan, sampai {}", until.id),
             )
         }
         Fact::BookingChanged(it) => {
             let slot = slot(&it.venue, it.to.starts_at);
             Text::new(
-                format!("Booking changed: {slot}, {} guests", it.to.party),
-                format!("Booking diubah: {slot}, {} tamu", it.to.party),
+                format!("Booking changed: {}, {}", slot.en, guests(it.to.party).en),
+                format!("Booking diubah: {}, {}", slot.id, guests(it.to.party).id),
             )
         }
         Fact::BookingConflictDetected(it) => {
             let slot = slot(&it.venue, it.starts_at);
-            let (en, id) = (format!("Conflict: {slot}"), format!("Bentrok: {slot}"));
+            let (en, id) = (format!("Conflict: {}", slot.en), format!("Bentrok: {}", slot.id));
             with(en, id, Some(words::conflict(it.rule)), ", ")
         }
         _ => return None,
@@ -256,13 +270,23 @@ fn booked(fact: &Fact, zone: &TimeZone) -> Option<Text> {
 }
 
 fn held(it: &booking::Held, zone: &TimeZone) -> Text {
-    let slot = format!("{}, {}", it.venue, when(it.starts_at, zone));
-    let until = when(it.hold_until, zone);
+    let slot = slot(&it.venue, it.starts_at, zone);
+    let until = full_time(it.hold_until, zone);
     let (en, id) = words::hold(it.reason);
     Text::new(
-        format!("Held until {until}: {slot} ({en})"),
-        format!("Ditahan sampai {until}: {slot} ({id})"),
+        format!("Held until {}: {} ({en})", until.en, slot.en),
+        format!("Ditahan sampai {}: {} ({id})", until.id, slot.id),
     )
+}
+
+/// A place and when it is taken.
+fn slot(venue: &Ident, starts_at: Timestamp, zone: &TimeZone) -> Text {
+    let at = full_time(starts_at, zone);
+    Text::new(format!("{venue}, {}", at.en), format!("{venue}, {}", at.id))
+}
+
+fn guests(party: u32) -> Text {
+    counted(i64::from(party), "guest", "tamu")
 }
 
 fn ended(fact: &Fact) -> Option<Text> {
@@ -314,12 +338,14 @@ fn trade(fact: &Fact) -> Option<Text> {
         }
         Fact::RewardPosted(it) => priced(words::reward(it.entry), &it.value),
         Fact::ReferralRecorded(it) => say("Brought a friend: ", "Mengajak teman: ", &it.referred),
-        Fact::LoyaltyTierChanged(it) => with(
-            format!("Tier {} to {}", it.from, it.to),
-            format!("Golongan {} menjadi {}", it.from, it.to),
-            Some(words::cause(it.cause)),
-            ", ",
-        ),
+        Fact::LoyaltyTierChanged(it) => {
+            let (from, to) = (words::tier(it.from.as_str()), words::tier(it.to.as_str()));
+            let (en, id) = (
+                format!("Tier changed from {} to {}", from.0, to.0),
+                format!("Golongan berubah dari {} menjadi {}", from.1, to.1),
+            );
+            with(en, id, Some(words::cause(it.cause)), ": ")
+        }
         _ => return None,
     })
 }
@@ -328,7 +354,8 @@ fn complained(fact: &Fact) -> Option<Text> {
     Some(match fact {
         Fact::ComplaintRaised(it) => {
             let (en, id) = words::complaint(it.kind);
-            let (en, id) = (format!("{en}: {}", it.category), format!("{id}: {}", it.category));
+            let category = word(it.category.as_str());
+            let (en, id) = (format!("{en}: {category}"), format!("{id}: {category}"));
             with(en, id, Some(words::severity(it.severity)), ", ")
         }
         Fact::ComplaintEscalated(it) => complaint_escalated(it),
@@ -363,14 +390,14 @@ fn complaint_escalated(it: &complaint::Escalated) -> Text {
 fn promised(fact: &Fact, zone: &TimeZone) -> Option<Text> {
     Some(match fact {
         Fact::PromiseMade(it) => {
-            let due = when(it.due_at, zone);
+            let due = full_time(it.due_at, zone);
             let (to, kepada) = match &it.to {
                 Some(to) => (format!(" to {to}"), format!(" kepada {to}")),
                 None => (String::new(), String::new()),
             };
             Text::new(
-                format!("Promised{to} by {due}, {}", it.owner),
-                format!("Dijanjikan{kepada} sampai {due}, {}", it.owner),
+                format!("Promised{to} by {}, {} takes care", due.en, it.owner),
+                format!("Dijanjikan{kepada} sampai {}, ditangani {}", due.id, it.owner),
             )
         }
         Fact::PromiseSettled(it) => settled(it, zone),
@@ -380,18 +407,24 @@ fn promised(fact: &Fact, zone: &TimeZone) -> Option<Text> {
 
 fn settled(it: &promise::Settled, zone: &TimeZone) -> Text {
     let (en, id) = words::settled(it.how);
-    match it.new_due_at.map(|due| when(due, zone)) {
-        Some(due) => Text::new(format!("{en}: now by {due}"), format!("{id}: menjadi {due}")),
+    match it.new_due_at.map(|due| full_time(due, zone)) {
+        Some(due) => {
+            Text::new(format!("{en}: now by {}", due.en), format!("{id}: menjadi {}", due.id))
+        }
         None => Text::new(en, id),
     }
 }
 
 fn listened(fact: &Fact) -> Option<Text> {
     Some(match fact {
-        Fact::FeedbackRequested(it) => Text::new(
-            format!("Feedback requested ({}), {} questions", it.instrument, it.length.questions),
-            format!("Masukan diminta ({}), {} pertanyaan", it.instrument, it.length.questions),
-        ),
+        Fact::FeedbackRequested(it) => {
+            let instrument = words::instrument(it.instrument.as_str());
+            let questions = counted(i64::from(it.length.questions), "question", "pertanyaan");
+            Text::new(
+                format!("Feedback requested ({instrument}), {}", questions.en),
+                format!("Masukan diminta ({instrument}), {}", questions.id),
+            )
+        }
         Fact::FeedbackReceived(it) => {
             let (mut en, mut id) = if it.suggestion {
                 ("Suggestion".to_owned(), "Saran".to_owned())
@@ -399,17 +432,21 @@ fn listened(fact: &Fact) -> Option<Text> {
                 ("Feedback".to_owned(), "Masukan".to_owned())
             };
             if let Some(topic) = &it.topic {
+                let topic = word(topic.as_str());
                 en = format!("{en} about {topic}");
                 id = format!("{id} tentang {topic}");
             }
             match (it.instrument, it.score) {
-                (Some(instrument), Some(score)) => say(&en, &id, format!(": {instrument} {score}")),
+                (Some(instrument), Some(score)) => {
+                    let instrument = words::instrument(instrument.as_str());
+                    say(&en, &id, format!(": {instrument} {score}"))
+                }
                 (None, Some(score)) => say(&en, &id, format!(": {score}")),
                 _ => Text::new(en, id),
             }
         }
         Fact::ImprovementProposed(it) => {
-            say("Improvement proposed: ", "Perbaikan diusulkan: ", &it.topic)
+            say("Improvement proposed: ", "Perbaikan diusulkan: ", word(it.topic.as_str()))
         }
         Fact::ImprovementMade(it) => {
             say("Improvement made: ", "Perbaikan dilakukan: ", &it.improvement)
@@ -421,8 +458,8 @@ fn listened(fact: &Fact) -> Option<Text> {
             ": ",
         ),
         Fact::PolicyPublished(it) => Text::new(
-            format!("Policy {} version {} published", it.name, it.version),
-            format!("Kebijakan {} versi {} diterbitkan", it.name, it.version),
+            format!("Policy {} published, version {}", it.name, it.version),
+            format!("Kebijakan {} diterbitkan, versi {}", it.name, it.version),
         ),
         _ => return None,
     })
@@ -430,24 +467,26 @@ fn listened(fact: &Fact) -> Option<Text> {
 
 fn alerted(fact: &Fact, zone: &TimeZone) -> Option<Text> {
     Some(match fact {
-        Fact::AlertRaised(it) => with(
-            format!("Alert {} to {}", it.kind, it.owner),
-            format!("Peringatan {} untuk {}", it.kind, it.owner),
-            Some(words::loudness(it.severity)),
-            ": ",
-        ),
-        Fact::AlertAcknowledged(it) => {
-            let until = when(it.until, zone);
+        Fact::AlertRaised(it) => {
+            let ((en, id), (how, tingkat)) =
+                (words::alert_kind(it.kind.as_str()), words::loudness(it.severity));
             Text::new(
-                format!("Alert taken by {} until {until}", it.by),
-                format!("Peringatan ditanggapi {} sampai {until}", it.by),
+                format!("Alert for {}: {en} ({how})", it.owner),
+                format!("Peringatan untuk {}: {id} ({tingkat})", it.owner),
+            )
+        }
+        Fact::AlertAcknowledged(it) => {
+            let until = full_time(it.until, zone);
+            Text::new(
+                format!("Alert taken by {} until {}", it.by, until.en),
+                format!("Peringatan ditanggapi {} sampai {}", it.by, until.id),
             )
         }
         Fact::AlertSnoozed(it) => {
-            let until = when(it.until, zone);
+            let until = full_time(it.until, zone);
             Text::new(
-                format!("Alert put off by {} until {until}", it.by),
-                format!("Peringatan ditunda {} sampai {until}", it.by),
+                format!("Alert put off by {} until {}", it.by, until.en),
+                format!("Peringatan ditunda {} sampai {}", it.by, until.id),
             )
         }
         Fact::AlertEscalated(it) => alert_escalated(it),
@@ -460,8 +499,8 @@ fn alerted(fact: &Fact, zone: &TimeZone) -> Option<Text> {
 fn alert_escalated(it: &alert::Escalated) -> Text {
     let (en, id) = words::alert_escalated(it.reason);
     Text::new(
-        format!("Alert passed to {} (step {}): {en}", it.to, it.step),
-        format!("Peringatan dinaikkan ke {} (langkah {}): {id}", it.to, it.step),
+        format!("Alert passed on to {}: {en}", it.to),
+        format!("Peringatan dinaikkan ke {}: {id}", it.to),
     )
 }
 

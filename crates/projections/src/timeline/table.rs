@@ -32,6 +32,7 @@ const COLUMNS: &[&str] = &[
     "voided_by",
 ];
 
+/// A row that says the same stays untouched: most rows of a history that is replayed do.
 const UPSERT_TAIL: &str = "
     ON CONFLICT (holder, occurred_at, position, tenant) DO UPDATE
        SET phase = excluded.phase,
@@ -42,7 +43,16 @@ const UPSERT_TAIL: &str = "
            booking = excluded.booking,
            out_of_order = excluded.out_of_order,
            dangling = excluded.dangling,
-           voided_by = excluded.voided_by";
+           voided_by = excluded.voided_by
+     WHERE timeline.phase <> excluded.phase
+        OR timeline.direction <> excluded.direction
+        OR timeline.about IS DISTINCT FROM excluded.about
+        OR timeline.venue IS DISTINCT FROM excluded.venue
+        OR timeline.visit IS DISTINCT FROM excluded.visit
+        OR timeline.booking IS DISTINCT FROM excluded.booking
+        OR timeline.out_of_order <> excluded.out_of_order
+        OR timeline.dangling <> excluded.dangling
+        OR timeline.voided_by IS DISTINCT FROM excluded.voided_by";
 
 /// Every row as one text, for the comparison of two builds.
 pub(crate) const AS_TEXT: &str = "

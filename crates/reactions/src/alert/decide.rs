@@ -30,19 +30,21 @@ pub fn decide(
     now: Timestamp,
     rationed: bool,
 ) -> Vec<Draft> {
-    let mut dues: Vec<Due> = due::dues(tenant, holder, dossier, policies)
+    let mut dues: Vec<Due> = due::dues(tenant, holder, dossier, policies, now)
         .into_iter()
         .filter(|it| it.at <= now && it.rationed == rationed)
         .collect();
     dues.sort_by(|a, b| (a.at, &a.alert).cmp(&(b.at, &b.alert)));
-    dues.iter().map(|it| draft(tenant, holder, it)).collect()
+    dues.iter().map(|it| draft(tenant, holder, dossier, it)).collect()
 }
 
-fn draft(tenant: &Tenant, holder: &Holder, due: &Due) -> Draft {
+fn draft(tenant: &Tenant, holder: &Holder, dossier: &Dossier, due: &Due) -> Draft {
     let alert = &due.alert;
+    // The same alert may ring, and end, more than once.
+    let occurrence = dossier.alerts.alerts.get(alert).map_or(1, |it| it.occurrence);
     let follow = |reaction: &str, kind: Kind| {
         let basis = format!("{alert}|{}", spell(due.at));
-        mint::reaction_id(tenant, reaction, kind.name(), &basis, 1)
+        mint::reaction_id(tenant, reaction, kind.name(), &basis, occurrence)
     };
     let mut draft = match &due.what {
         What::Raise(it) => raise(tenant, alert, due.at, it),

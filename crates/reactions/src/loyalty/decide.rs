@@ -27,10 +27,12 @@ pub fn decide(
 ) -> Vec<Draft> {
     let change = due::next_change(&dossier.loyalty, history, &policies.calendar);
     let change = change.filter(|it| it.at <= now && holder.as_customer().is_some());
-    change.iter().map(|it| draft(tenant, holder, it)).collect()
+    // A change that was taken back and is right after all is recorded once more.
+    let occurrence = |it: &Change| dossier.loyalty.changes_at(it.at) + 1;
+    change.iter().map(|it| draft(tenant, holder, it, occurrence(it))).collect()
 }
 
-fn draft(tenant: &Tenant, holder: &Holder, it: &Change) -> Draft {
+fn draft(tenant: &Tenant, holder: &Holder, it: &Change, occurrence: u32) -> Draft {
     let kind = Kind::LoyaltyTierChanged;
     let basis = format!(
         "{}|{}|{}|{}|{}",
@@ -40,7 +42,7 @@ fn draft(tenant: &Tenant, holder: &Holder, it: &Change) -> Draft {
         it.cause.as_str(),
         spell(it.at)
     );
-    let id = mint::reaction_id(tenant, LOYALTY, kind.name(), &basis, 1);
+    let id = mint::reaction_id(tenant, LOYALTY, kind.name(), &basis, occurrence);
     let mut data = json!({
         "from": it.from.name(),
         "to": it.to.name(),

@@ -26,7 +26,7 @@ fn draft(tenant: &Tenant, holder: &Holder, due: &Due) -> Draft {
     let how = due.what.how().as_str();
     // The due time is part of it: a promise that was renegotiated can be broken once more.
     let basis = format!("{}|{how}|{}", due.promise, spell(due.at));
-    let id = mint::reaction_id(tenant, PROMISE, kind.name(), &basis, 1);
+    let id = mint::reaction_id(tenant, PROMISE, kind.name(), &basis, due.occurrence);
     let mut data = json!({ "promise": due.promise, "how": how });
     let mut voided = None;
     if let What::Kept { by, .. } | What::Late { by } = &due.what

@@ -9,6 +9,39 @@ use crate::cli::Paging;
 use crate::client::Call;
 use crate::commands::session::Session;
 use crate::exit::{Exit, Failure};
+use crate::output::member;
+use crate::say;
+
+/// Columns of a list.
+pub(super) const COLUMNS: &[&str] =
+    &["alert", "kind", "severity", "state", "customer", "due_at", "owner", "sentence"];
+/// Members of one alert, in the order of a page.
+const PAGE: &[&str] = &[
+    "sentence",
+    "alert",
+    "kind",
+    "severity",
+    "state",
+    "customer",
+    "owner",
+    "team",
+    "raised_at",
+    "due_at",
+    "ack_until",
+    "snoozed_until",
+    "stop_by",
+    "history:at,to,by,note",
+];
+/// Members of the answer to a command.
+pub(super) const DONE: &[&str] = &[
+    "alert.sentence",
+    "alert.alert",
+    "alert.state",
+    "alert.owner",
+    "alert.ack_until",
+    "alert.snoozed_until",
+    "alert.step",
+];
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
@@ -18,9 +51,10 @@ pub enum Alert {
         /// Only this kind
         #[arg(long, help = "they_silent, we_silent, we_owe, debate, booking_conflict or trend")]
         kind: Option<String>,
-        /// raised, acknowledged, snoozed, resolved …
+        /// raised, acknowledged, snoozed, escalated, resolved, withdrawn or all
         #[arg(long)]
         state: Option<String>,
+        /// notice, warning or critical
         #[arg(long)]
         severity: Option<String>,
         #[arg(long)]
@@ -37,7 +71,7 @@ pub enum Alert {
     /// Take it on
     Ack {
         id: String,
-        /// Until this instant
+        /// Until this instant, at most as long as the policy `alert` allows
         #[arg(long)]
         until: Option<String>,
     },
@@ -52,6 +86,7 @@ pub enum Alert {
     /// Give it to the next person
     Escalate {
         id: String,
+        /// To this person instead
         #[arg(long)]
         to: Option<String>,
     },
@@ -73,23 +108,40 @@ impl Alert {
                     .with("owner", owner)
                     .with("team", team)
                     .paged(&paging)
-                    .columns(&[
-                        "alert", "kind", "severity", "state", "customer", "due_at", "owner",
-                        "sentence",
-                    ])
+                    .columns(COLUMNS)
             }
-            Self::Show { id } => Call::get(&["v1", "alerts", &id]),
-            Self::Ack { id, until } => {
-                act(&["v1", "alerts", &id, "ack"], &object([("until", until.map(|it| json!(it)))]))
-            }
+            Self::Show { id } => Call::get(&["v1", "alerts", &id]).columns(PAGE),
+            Self::Ack { id, until } => return acknowledge(session, &id, until.as_deref()).await,
             Self::Snooze { id, r#for, reason } => {
                 let body = json!({"for": r#for, "reason": reason});
-                act(&["v1", "alerts", &id, "snooze"], &body)
+                act(&["v1", "alerts", &id, "snooze"], &body).columns(DONE)
             }
             Self::Escalate { id, to } => {
-                act(&["v1", "alerts", &id, "escalate"], &object([("to", to.map(|it| json!(it)))]))
+                let body = object([("to", to.map(|it| json!(it)))]);
+                act(&["v1", "alerts", &id, "escalate"], &body).columns(DONE)
             }
         };
         session.ask(call).await
     }
+}
+
+/// Takes an alert on, and says so when the policy gives less time than was asked for.
+async fn acknowledge(session: &Session, id: &str, until: Option<&str>) -> Result<Exit, Failure> {
+    let body = object([("until", until.map(|it| json!(it)))]);
+    let call = act(&["v1", "alerts", id, "ack"], &body).columns(DONE);
+    let (exit, answer) = session.ask_and_keep(call).await?;
+    let answer = answer.json();
+    let instant = |text: &str| text.parse::<jiff::Timestamp>().ok();
+    let given = member(&answer, "alert.ack_until").and_then(serde_json::Value::as_str);
+    if exit == Exit::Done
+        && let (Some(asked), Some(given)) = (until.and_then(instant), given.and_then(instant))
+        && given < asked
+    {
+        let given = given.to_zoned(session.output.zone.clone()).strftime("%Y-%m-%d %H:%M");
+        session.output.note(&say!(
+            "the policy `alert` allows no longer than {given} (ack_hours_max)",
+            "kebijakan `alert` mengizinkan paling lama {given} (ack_hours_max)"
+        ));
+    }
+    Ok(exit)
 }

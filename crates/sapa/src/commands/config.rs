@@ -10,6 +10,8 @@ use crate::cli::Format;
 use crate::commands::session::Session;
 use crate::config::{KEYS, Key, Setting, Sort};
 use crate::exit::{Exit, Failure};
+use crate::say;
+use crate::serve::checks;
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
@@ -35,8 +37,11 @@ impl Config {
     pub fn run(self, session: &Session) -> Result<Exit, Failure> {
         match self {
             Self::Show { origin } => show(session, origin)?,
-            // Reading it was the check.
-            Self::Check => session.output.note("the configuration is valid"),
+            Self::Check => {
+                // What `serve` refuses before it starts anything; reading it was the rest of the check.
+                checks::settings(&session.config).refuse()?;
+                session.output.note(&say!("the configuration is valid", "konfigurasinya sah"));
+            }
             Self::Schema => {
                 let schema = serde_json::to_string_pretty(&schema()).map_err(Failure::internal)?;
                 session.output.text(&schema)?;
@@ -116,8 +121,9 @@ fn member(key: &Key) -> Value {
     if let Some(default) = default(key) {
         it.insert("default".into(), default);
     }
-    if key.later {
+    if let Some(instead) = key.later {
         it.insert("deprecated".into(), json!(true));
+        it.insert("description".into(), json!(format!("not built; use {instead}")));
     }
     Value::Object(it)
 }
@@ -142,7 +148,7 @@ fn init(session: &Session, file: &Path) -> Result<(), Failure> {
     let mut text =
         String::from("# Sapa. Every key with its default; remove the # to change one.\n");
     let mut group = "";
-    for key in KEYS.iter().filter(|it| !it.later) {
+    for key in KEYS.iter().filter(|it| it.later.is_none()) {
         let (of, name) = key.name.rsplit_once('.').unwrap_or(("", key.name));
         // Writing into a string cannot fail.
         if of != group {
@@ -156,7 +162,8 @@ fn init(session: &Session, file: &Path) -> Result<(), Failure> {
     opened
         .and_then(|mut it| std::io::Write::write_all(&mut it, text.as_bytes()))
         .map_err(|error| Failure::file("write", file, &error))?;
-    session.output.note(&format!("{} is written", file.display()));
+    let file = file.display();
+    session.output.note(&say!("{file} is written", "{file} sudah ditulis"));
     Ok(())
 }
 

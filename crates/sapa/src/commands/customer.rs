@@ -1,4 +1,5 @@
-//! `sapa customer`: who customers are and what happened with them.
+//! `sapa customer`: who customers are and what happened with them. A card is ten lines; a line of the
+//! timeline shows what was said, to keys that may see it.
 
 use clap::Subcommand;
 use serde_json::json;
@@ -6,13 +7,21 @@ use serde_json::json;
 use super::{act, object};
 use crate::cli::Paging;
 use crate::client::Call;
+use crate::commands::session::Session;
+use crate::exit::{Exit, Failure};
+
+/// Columns of the timeline; `data.text` is what a message or a note says.
+const TIMELINE: &[&str] =
+    &["occurred_at", "type", "direction", "channel", "actor", "summary", "data.text"];
+/// Members of the answer to a hand-over.
+const ASSIGNED: &[&str] = &["customer.customer", "customer.owner", "customer.team", "receipts"];
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Customer {
     /// Customers, the last heard of first
     List {
-        /// Words of a name
+        /// Words of a name in any order, an id, or a telephone number
         #[arg(long)]
         search: Option<String>,
         /// prospect, secondary or primary
@@ -56,9 +65,20 @@ pub enum Customer {
 }
 
 impl Customer {
-    /// The question behind the words.
-    #[must_use]
-    pub fn call(self) -> Call {
+    /// Asks.
+    pub async fn run(self, session: &Session) -> Result<Exit, Failure> {
+        match self {
+            Self::Show { id } => {
+                let call = session.completed(Call::get(&["v1", "customers", &id]));
+                let answer = session.client()?.call(&call).await?;
+                let exit = session.output.card(&answer)?;
+                Ok(session.reached(exit, &answer))
+            }
+            other => session.ask(other.call()).await,
+        }
+    }
+
+    fn call(self) -> Call {
         match self {
             Self::List { search, tier, owner, team, paging } => Call::get(&["v1", "customers"])
                 .with("search", search)
@@ -69,11 +89,12 @@ impl Customer {
                 .columns(&[
                     "customer",
                     "name",
-                    "tier.tier",
+                    "tier",
                     "owner",
                     "team",
                     "last_in.at",
                     "last_out.at",
+                    "visits",
                 ]),
             Self::Show { id } => Call::get(&["v1", "customers", &id]),
             Self::Timeline { id, topic, from, to, paging } => {
@@ -82,7 +103,7 @@ impl Customer {
                     .with("from", from)
                     .with("to", to)
                     .paged(&paging)
-                    .columns(&["occurred_at", "type", "direction", "channel", "actor", "summary"])
+                    .columns(TIMELINE)
             }
             Self::Assign { id, owner, team, brief } => {
                 let body = object([
@@ -90,7 +111,7 @@ impl Customer {
                     ("team", team.map(|it| json!(it))),
                     ("brief", brief.map(|it| json!(it))),
                 ]);
-                act(&["v1", "customers", &id, "assign"], &body)
+                act(&["v1", "customers", &id, "assign"], &body).columns(ASSIGNED)
             }
         }
     }

@@ -1,10 +1,11 @@
 //! `sapa demo`: a hotel with a year of history, in one command.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 use events::problem::Language;
-use events::time::{Clock, parse_instant};
+use events::time::{Clock, parse_instant, spell};
 
 use crate::cli::Format;
 use crate::clock::SystemClock;
@@ -16,24 +17,32 @@ use crate::demo::story::{self, Plan};
 use crate::demo::tell::{self, Ready};
 use crate::exit::{Exit, Failure};
 use crate::lifecycle::{Signals, Task};
+use crate::say;
 use crate::serve::first::admin_key_file;
 use crate::serve::private_folder;
 use crate::serve::service::{Mode, Service};
 use crate::servers::ServerError;
 use crate::servers::nats::{Search, locate, version};
 
+/// Customers of a story when nobody says.
+const CUSTOMERS: u32 = 500;
+/// Days of it.
+const DAYS: u32 = 365;
+/// What chance follows from.
+const SEED: u64 = 7;
+
 /// Its arguments.
 #[derive(Clone, Debug, Args)]
 pub struct Demo {
-    /// Customers in all
-    #[arg(long, default_value_t = 500)]
-    pub customers: u32,
-    /// Days of history
-    #[arg(long, default_value_t = 365)]
-    pub days: u32,
-    /// Everything that chance decides follows from it
-    #[arg(long, default_value_t = 7)]
-    pub seed: u64,
+    /// Customers in all [default: 500]
+    #[arg(long)]
+    pub customers: Option<u32>,
+    /// Days of history [default: 365]
+    #[arg(long)]
+    pub days: Option<u32>,
+    /// Everything that chance decides follows from it [default: 7]
+    #[arg(long)]
+    pub seed: Option<u64>,
     /// The end of the story [default: now]
     #[arg(long, value_name = "TIME")]
     pub now: Option<String>,
@@ -129,9 +138,37 @@ impl Demo {
         match self.live.as_str() {
             "off" => Ok(None),
             text => duration(text).filter(|it| !it.is_zero()).map(Some).ok_or_else(|| {
-                Failure::new(Exit::Usage, "--live is no duration", "Write one such as 2s, or off.")
+                Failure::new(
+                    Exit::Usage,
+                    say!("--live is not a duration", "--live bukan durasi"),
+                    say!("Write one such as 2s, or off.", "Tulis misalnya 2s, atau off."),
+                )
             }),
         }
+    }
+
+    /// Refuses sizes that are not those of the story in the folder: it is recorded and stays as it is.
+    fn refuse_another_story(&self, marker: &Marker, folder: &Path) -> Result<(), Failure> {
+        let now = self.now.as_deref().map(parse_instant).transpose().ok().flatten();
+        let same = self.customers.is_none_or(|it| it == marker.customers)
+            && self.days.is_none_or(|it| it == marker.days)
+            && self.seed.is_none_or(|it| it == marker.seed)
+            && now.is_none_or(|it| spell(it) == marker.now);
+        if same {
+            return Ok(());
+        }
+        let (folder, Marker { customers, days, seed, now, .. }) = (folder.display(), marker);
+        Err(Failure::new(
+            Exit::Usage,
+            say!(
+                "{folder} holds another story: {customers} customers, {days} days, seed {seed}, until {now}",
+                "{folder} memuat cerita lain: {customers} pelanggan, {days} hari, seed {seed}, sampai {now}"
+            ),
+            say!(
+                "Leave the sizes out to go on with it, or add --fresh to begin a new one.",
+                "Hilangkan ukurannya untuk melanjutkan, atau tambahkan --fresh untuk memulai yang baru."
+            ),
+        ))
     }
 
     /// The story of the folder, or a new one.
@@ -142,6 +179,7 @@ impl Demo {
         }
         marker::refuse_others(folder)?;
         if let Some(marker) = Marker::read(folder) {
+            self.refuse_another_story(&marker, folder)?;
             let plan = marker.plan()?;
             return Ok((marker, plan));
         }
@@ -150,12 +188,16 @@ impl Demo {
                 Failure::new(
                     Exit::Usage,
                     format!("--now: {error}"),
-                    "Write 2026-11-21T10:00:00+07:00.",
+                    say!(
+                        "Write one such as 2026-11-21T10:00:00+07:00.",
+                        "Tulis misalnya 2026-11-21T10:00:00+07:00."
+                    ),
                 )
             })?,
             None => SystemClock.now(),
         };
-        let (customers, days, seed) = (self.customers, self.days, self.seed);
+        let customers = self.customers.unwrap_or(CUSTOMERS);
+        let (days, seed) = (self.days.unwrap_or(DAYS), self.seed.unwrap_or(SEED));
         let plan = Plan { customers, days, seed, now, tenant_zone: session.output.zone.clone() };
         let marker = Marker::of(&plan, &session.config.time_zone);
         private_folder(folder)?;
@@ -175,18 +217,29 @@ async fn play(
     let wanted = session.config.http.addr.port();
     if wanted != 0 && service.http.port() != wanted {
         let port = service.http.port();
-        session.output.note(&format!("port {wanted} is busy; listening on {port} instead"));
+        session.output.note(&say!(
+            "port {wanted} is busy; listening on {port} instead",
+            "port {wanted} sedang dipakai; mendengarkan di {port}"
+        ));
     }
     if marker.events == 0 {
         let began = Instant::now();
         marker.events = record::story(service, key, plan).await?;
         let seconds = began.elapsed().as_secs_f64();
-        session.output.note(&format!("story: {} events in {seconds:.1} s", marker.events));
+        let events = marker.events;
+        session.output.note(&say!(
+            "story: {events} events in {seconds:.1} s",
+            "cerita: {events} peristiwa dalam {seconds:.1} dtk"
+        ));
         let position = record::settle(service, plan.now).await?;
         marker.write(&session.config.data_dir)?;
         return Ok((marker, position));
     }
-    session.output.note(&format!("story: {} events, recorded before", marker.events));
+    let events = marker.events;
+    session.output.note(&say!(
+        "story: {events} events, recorded before",
+        "cerita: {events} peristiwa, sudah tercatat"
+    ));
     let position = record::settle(service, service.base.clock.now()).await?;
     Ok((marker, position))
 }
@@ -195,7 +248,12 @@ async fn play(
 async fn find_nats(session: &Session, config: &mut Config) -> Result<Option<String>, Failure> {
     if config.nats.mode != NatsMode::Managed {
         let is_off = config.nats.mode == NatsMode::Off;
-        return Ok(is_off.then(|| "nats.mode = off; start without --no-nats to add it".to_owned()));
+        return Ok(is_off.then(|| {
+            say!(
+                "nats.mode = off; start without --no-nats to add it",
+                "nats.mode = off; jalankan tanpa --no-nats untuk menambahkannya"
+            )
+        }));
     }
     let configured = config.nats.server_bin.clone();
     let search = Search { configured, fetch: config.nats.fetch, quiet: session.globals.quiet };
@@ -213,7 +271,11 @@ async fn find_nats(session: &Session, config: &mut Config) -> Result<Option<Stri
         Err(error) => {
             session.output.note(&format!("{error}"));
             config.nats.mode = NatsMode::Off;
-            Ok(Some(format!("add it with: {} servers fetch nats", session.program)))
+            let program = &session.program;
+            Ok(Some(say!(
+                "add it with: {program} servers fetch nats",
+                "tambahkan dengan: {program} servers fetch nats"
+            )))
         }
     }
 }

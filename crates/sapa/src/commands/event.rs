@@ -19,6 +19,25 @@ pub use import::Import;
 pub use publish::Publish;
 pub(super) use tail::tail;
 
+/// Members of one event, in the order of a page.
+const PAGE: &[&str] = &[
+    "position",
+    "type",
+    "subject",
+    "time",
+    "recordedat",
+    "actor",
+    "channel",
+    "source",
+    "id",
+    "stream",
+    "streamversion",
+    "tenant",
+    "imported",
+    "voids",
+    "data",
+];
+
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Event {
@@ -40,6 +59,9 @@ pub enum Event {
         topic: Option<String>,
         #[arg(long)]
         customer: Option<String>,
+        /// Of one thing: customer/ID, complaint/ID, promise/ID, alert/ID …
+        #[arg(long)]
+        stream: Option<String>,
         #[command(flatten)]
         paging: Paging,
     },
@@ -57,6 +79,11 @@ pub enum Event {
     Receipt { source: String, id: String },
     /// Record history out of a file
     Import(Import),
+    /// The maps that come with the program, or one of them to copy and change
+    Maps {
+        /// The map to print
+        name: Option<String>,
+    },
     /// Write events into a file, one a line
     Export {
         /// After this position
@@ -74,11 +101,14 @@ impl Event {
         let call = match self {
             Self::Publish(it) => return it.run(session).await,
             Self::Validate { file } => validation(&file)?,
-            Self::Get { position } => Call::get(&["v1", "events", &position.to_string()]),
-            Self::List { after, topic, customer, paging } => Call::get(&["v1", "events"])
+            Self::Get { position } => {
+                Call::get(&["v1", "events", &position.to_string()]).columns(PAGE)
+            }
+            Self::List { after, topic, customer, stream, paging } => Call::get(&["v1", "events"])
                 .with("after", after)
                 .with("topic", topic)
                 .with("customer", customer)
+                .with("stream", stream)
                 .paged(&paging)
                 .columns(&["position", "time", "type", "subject", "source", "id"]),
             Self::Tail { after, topic, customer } => {
@@ -93,6 +123,7 @@ impl Event {
             }
             Self::Receipt { source, id } => receipt(&source, &id),
             Self::Import(it) => return it.run(session).await,
+            Self::Maps { name } => return import::maps(session, name.as_deref()),
             Self::Export { after, to } => return export::export(session, after, &to).await,
         };
         session.ask(call).await
@@ -106,5 +137,16 @@ fn validation(file: &std::path::Path) -> Result<Call, Failure> {
 }
 
 fn receipt(source: &str, id: &str) -> Call {
-    Call::get(&["v1", "receipts"]).with("source", Some(source)).with("id", Some(id))
+    let call = Call::get(&["v1", "receipts"]).with("source", Some(source)).with("id", Some(id));
+    call.columns(&[
+        "outcome",
+        "position",
+        "stream",
+        "version",
+        "recorded_at",
+        "source",
+        "id",
+        "code",
+        "quarantine_id",
+    ])
 }

@@ -5,6 +5,26 @@ use clap::Subcommand;
 use crate::cli::Paging;
 use crate::client::Call;
 
+/// Members of one answer, in the order of a page; what an answer does not have is left out.
+const PAGE: &[&str] = &[
+    "sentence",
+    "customer",
+    "tier",
+    "since",
+    "cause",
+    "lapses_on",
+    "held",
+    "manual",
+    "policy_version",
+    "conditions",
+    "counted",
+    "not_counted",
+    "next_tier",
+    "privileges",
+    "rewards",
+    "referrals",
+];
+
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Loyalty {
@@ -40,10 +60,12 @@ impl Loyalty {
     #[must_use]
     pub fn call(self) -> Call {
         match self {
-            Self::Show { id, at } => Call::get(&["v1", "customers", &id, "loyalty"]).with("at", at),
-            Self::Explain { id, at } => {
-                Call::get(&["v1", "customers", &id, "loyalty", "explain"]).with("at", at)
+            Self::Show { id, at } => {
+                Call::get(&["v1", "customers", &id, "loyalty"]).with("at", at).columns(PAGE)
             }
+            Self::Explain { id, at } => Call::get(&["v1", "customers", &id, "loyalty", "explain"])
+                .with("at", at)
+                .columns(PAGE),
             Self::List { tier, lapsing_before, paging } => Call::get(&["v1", "loyalty"])
                 .with("tier", tier)
                 .with("lapsing_before", lapsing_before)

@@ -5,6 +5,13 @@ use clap::Subcommand;
 use crate::cli::Paging;
 use crate::client::Call;
 
+/// Members of the answer about one customer, in the order of a page.
+const PAGE: &[&str] = &[
+    "customer",
+    "clocks:clock,state,last,effective_due_at,sentence",
+    "obligations:obligation,about,state,due_at,owner",
+];
+
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Neglect {
@@ -35,7 +42,7 @@ impl Neglect {
     #[must_use]
     pub fn call(self) -> Call {
         match self {
-            Self::Show { id } => Call::get(&["v1", "customers", &id, "neglect"]),
+            Self::Show { id } => Call::get(&["v1", "customers", &id, "neglect"]).columns(PAGE),
             Self::List { clock, state, team, owner, due_within, paging } => {
                 Call::get(&["v1", "neglect"])
                     .with("clock", clock)
@@ -53,6 +60,7 @@ impl Neglect {
                         "last",
                         "effective_due_at",
                         "owner",
+                        "sentence",
                     ])
             }
         }

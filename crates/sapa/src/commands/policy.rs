@@ -4,12 +4,20 @@ use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use events::policy::{Section, from_toml};
+use events::time::{Clock, spell};
 use serde_json::{Value, json};
 
 use super::{input, object};
 use crate::client::Call;
+use crate::clock::SystemClock;
 use crate::commands::session::Session;
 use crate::exit::{Exit, Failure};
+use crate::say;
+
+/// Members of one policy, in the order of a page.
+const PAGE: &[&str] = &["name", "version", "effective_from", "hash", "body"];
+/// Members of the answer to a new version.
+const DONE: &[&str] = &["policy.name", "policy.version", "policy.effective_from"];
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
@@ -46,7 +54,8 @@ impl Policy {
                 session.ask(Call::get(&["v1", "policies"]).columns(columns)).await
             }
             Self::Show { name, version } => {
-                session.ask(Call::get(&["v1", "policies", &name]).with("version", version)).await
+                let call = Call::get(&["v1", "policies", &name]).with("version", version);
+                session.ask(call.columns(PAGE)).await
             }
             Self::Check { file } => {
                 let bodies = checked(&file)?;
@@ -55,12 +64,17 @@ impl Policy {
                 Ok(Exit::Done)
             }
             Self::Publish { file, effective_from } => {
-                for (name, body) in checked(&file)? {
+                let policies = checked(&file)?;
+                // All of them begin at one moment, also when the file holds several.
+                let effective_from = effective_from.unwrap_or_else(|| spell(SystemClock.now()));
+                for (name, body) in policies {
                     let body = object([
                         ("body", Some(body)),
-                        ("effective_from", effective_from.clone().map(|it| json!(it))),
+                        ("effective_from", Some(json!(effective_from))),
                     ]);
-                    let exit = session.ask(Call::post(&["v1", "policies", &name], &body)).await?;
+                    let exit = session
+                        .ask(Call::post(&["v1", "policies", &name], &body).columns(DONE))
+                        .await?;
                     if exit != Exit::Done {
                         return Ok(exit);
                     }
@@ -77,12 +91,16 @@ fn checked(file: &Path) -> Result<Vec<(String, Value)>, Failure> {
         Failure::new(
             Exit::Invalid,
             what,
-            "Compare with `sapa policy show NAME` and correct the file.",
+            say!(
+                "Compare with `sapa policy show NAME` and correct the file.",
+                "Bandingkan dengan `sapa policy show NAMA` lalu perbaiki berkasnya."
+            ),
         )
     };
+    let shown = file.display();
     let bytes = input(file)?;
     let text = String::from_utf8(bytes)
-        .map_err(|_| invalid(format!("{} is not UTF-8 text", file.display())))?;
+        .map_err(|_| invalid(say!("{shown} is not UTF-8 text", "{shown} bukan teks UTF-8")))?;
     let bodies = from_toml(&text)
         .map_err(|finding| invalid(format!("{} {}", file.display(), finding.detail)))?;
     let mut faults = Vec::new();
@@ -94,7 +112,7 @@ fn checked(file: &Path) -> Result<Vec<(String, Value)>, Failure> {
         }));
     }
     if bodies.is_empty() {
-        return Err(invalid(format!("{} holds no policy", file.display())));
+        return Err(invalid(say!("{shown} holds no policy", "{shown} tidak memuat kebijakan")));
     }
     if faults.is_empty() {
         Ok(bodies.into_iter().collect())

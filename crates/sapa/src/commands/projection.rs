@@ -12,9 +12,26 @@ use crate::client::Call;
 use crate::commands::session::Session;
 use crate::config::duration;
 use crate::exit::{Exit, Failure};
+use crate::say;
 
 /// How often a rebuild is looked at.
 const LOOK: Duration = Duration::from_millis(500);
+
+/// Members of one read model, in the order of a page.
+const PAGE: &[&str] = &[
+    "name",
+    "state",
+    "generation",
+    "position",
+    "head",
+    "lag",
+    "caught_up",
+    "parked_customers",
+    "holder",
+    "rebuild",
+    "verification",
+    "previous",
+];
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
@@ -31,9 +48,9 @@ pub enum Projection {
     Rollback { name: String },
     /// Delete every build but the live one
     Retire { name: String },
-    /// Stop reading the log
+    /// Stop reading the log, for all read models
     Pause { name: String },
-    /// Go on reading the log
+    /// Go on reading the log, for all read models
     Resume { name: String },
     /// Fold the log again and compare; with --wait until it is known
     Verify { name: String },
@@ -65,7 +82,9 @@ pub enum Parked {
 impl Projection {
     /// Asks, and waits for a rebuild if wanted.
     pub async fn run(self, session: &Session) -> Result<Exit, Failure> {
-        let action = |name: &str, verb: &str| act(&["v1", "projections", name, verb], &json!({}));
+        let action = |name: &str, verb: &str| {
+            act(&["v1", "projections", name, verb], &json!({})).columns(PAGE)
+        };
         let call = match self {
             Self::List => Call::get(&["v1", "projections"]).columns(&[
                 "name",
@@ -76,19 +95,20 @@ impl Projection {
                 "caught_up",
                 "parked_customers",
             ]),
-            Self::Status { name } => Call::get(&["v1", "projections", &name]),
+            Self::Status { name } => Call::get(&["v1", "projections", &name]).columns(PAGE),
             Self::Rebuild { name } => return begin(session, &name, "rebuild").await,
             Self::Swap { name } => action(&name, "swap"),
             Self::Rollback { name } => action(&name, "rollback"),
             Self::Retire { name } => {
-                confirm(
-                    &session.globals,
+                let what = say!(
                     "every build of the read models but the live one is deleted",
-                )?;
+                    "semua bangunan model baca selain yang aktif dihapus"
+                );
+                confirm(&session.globals, &what)?;
                 action(&name, "retire")
             }
-            Self::Pause { name } => action(&name, "pause"),
-            Self::Resume { name } => action(&name, "resume"),
+            Self::Pause { name } => return fold(session, &name, "pause").await,
+            Self::Resume { name } => return fold(session, &name, "resume").await,
             Self::Verify { name } => return begin(session, &name, "verify").await,
             Self::Parked { verb: Parked::List, name, paging, .. } => {
                 Call::get(&["v1", "projections", &name, "parked"])
@@ -99,8 +119,11 @@ impl Projection {
                 let customer = customer.ok_or_else(|| {
                     Failure::new(
                         Exit::Usage,
-                        "which customer?",
-                        format!("Name one of `sapa projection parked list {name}`."),
+                        say!("the customer is missing", "pelanggannya belum disebut"),
+                        say!(
+                            "Name one of `sapa projection parked list {name}`.",
+                            "Sebutkan salah satu dari `sapa projection parked list {name}`."
+                        ),
                     )
                 })?;
                 let verb = if verb == Parked::Retry { "retry" } else { "skip" };
@@ -111,54 +134,89 @@ impl Projection {
     }
 }
 
-/// Starts a rebuild or a verification; with `--wait` looks until it has ended.
+/// Pauses or resumes, and says which read models that concerns.
+async fn fold(session: &Session, name: &str, verb: &str) -> Result<Exit, Failure> {
+    let exit = session.ask(act(&["v1", "projections", name, verb], &json!({}))).await?;
+    if exit == Exit::Done {
+        let all = projections::NAMES.join(", ");
+        session.output.note(&say!(
+            "all read models are folded together, so this concerns {all}",
+            "semua model baca dilipat bersama, jadi ini berlaku untuk {all}"
+        ));
+    }
+    Ok(exit)
+}
+
+/// Starts a rebuild or a verification. Without `--wait` its beginning is the answer; with `--wait`
+/// the answer is how it ended.
 async fn begin(session: &Session, name: &str, verb: &str) -> Result<Exit, Failure> {
-    let call = act(&["v1", "projections", name, verb], &json!({}));
-    let exit = session.ask(call).await?;
-    let Some(wait) = &session.globals.wait else { return Ok(exit) };
+    let call = act(&["v1", "projections", name, verb], &json!({})).columns(PAGE);
+    let Some(wait) = session.globals.wait.as_ref().filter(|_| !session.globals.dry_run) else {
+        return session.ask(call).await;
+    };
     let patience = duration(wait).ok_or_else(|| {
-        Failure::new(Exit::Usage, "--wait is not a duration", "Write one such as 30s or 10m.")
+        Failure::new(
+            Exit::Usage,
+            say!("--wait is not a duration", "--wait bukan durasi"),
+            say!("Write one such as 30s or 10m.", "Tulis misalnya 30s atau 10m."),
+        )
     })?;
-    if exit != Exit::Done {
-        return Ok(exit);
+    let client = session.client()?;
+    let begun = client.call(&session.completed(call)).await?;
+    if begun.exit() != Exit::Done {
+        return session.output.answer(&begun, PAGE);
     }
     let member = if verb == "rebuild" { "rebuild" } else { "verification" };
-    let client = session.client()?;
     let looked = async {
         loop {
             tokio::time::sleep(LOOK).await;
-            let status = client.call(&Call::get(&["v1", "projections", name])).await?.json();
-            if let Some(exit) = judged(session, name, status.get(member)) {
+            let answer = client.call(&Call::get(&["v1", "projections", name])).await?;
+            if let Some(exit) = judged(session, name, answer.json().get(member)) {
+                session.output.answer(&answer, PAGE)?;
                 return Ok(exit);
             }
         }
     };
-    tokio::time::timeout(patience, looked).await.unwrap_or(Ok(Exit::Later))
+    tokio::time::timeout(patience, looked).await.unwrap_or_else(|_| {
+        session.output.note(&say!(
+            "{name}: not ended within {wait}; `sapa projection status {name}` shows how far it is",
+            "{name}: belum selesai dalam {wait}; `sapa projection status {name}` menunjukkan kemajuannya"
+        ));
+        Ok(Exit::Later)
+    })
 }
 
 /// How a rebuild or a verification ended; none while it goes on, of which it tells. One that is not
 /// there any more was swapped in or deleted meanwhile.
-fn judged(session: &Session, name: &str, told: Option<&Value>) -> Option<Exit> {
-    let Some(told) = told.filter(|it| !it.is_null()) else { return Some(Exit::Done) };
-    let text = |member: &str| told.get(member).and_then(Value::as_str).unwrap_or_default();
-    let number = |member: &str| told.get(member).and_then(Value::as_i64).unwrap_or_default();
+fn judged(session: &Session, name: &str, found: Option<&Value>) -> Option<Exit> {
+    let Some(found) = found.filter(|it| !it.is_null()) else { return Some(Exit::Done) };
+    let text = |member: &str| found.get(member).and_then(Value::as_str).unwrap_or_default();
+    let number = |member: &str| found.get(member).and_then(Value::as_i64).unwrap_or_default();
     let (at, target, percent) = (number("position"), number("target"), number("percent"));
-    match text("state") {
-        "ready" => {
-            session.output.note(&format!("{name} is ready: run `sapa projection swap {name}`"));
-            Some(Exit::Done)
-        }
-        "verified" => {
-            session.output.note(&format!("{name} is as the log says, at position {at}"));
-            Some(Exit::Done)
-        }
-        "failed" => {
-            session.output.note(&format!("{name}: {}", text("reason")));
-            Some(Exit::Failed)
-        }
-        _ => {
-            session.output.note(&format!("{name}: {at} of {target}, {percent} %"));
-            None
-        }
-    }
+    let (line, exit) = match text("state") {
+        "ready" => (
+            say!(
+                "{name} is ready: run `sapa projection swap {name}`",
+                "{name} siap: jalankan `sapa projection swap {name}`"
+            ),
+            Some(Exit::Done),
+        ),
+        "verified" => (
+            say!(
+                "{name} equals the log, at position {at}",
+                "{name} sama dengan catatan, pada posisi {at}"
+            ),
+            Some(Exit::Done),
+        ),
+        "failed" => (format!("{name}: {}", text("reason")), Some(Exit::Failed)),
+        _ => (
+            say!(
+                "{name}: {at} of {target}, {percent} %",
+                "{name}: {at} dari {target}, {percent} %"
+            ),
+            None,
+        ),
+    };
+    session.output.note(&line);
+    exit
 }

@@ -8,6 +8,29 @@ use crate::cli::Paging;
 use crate::client::Call;
 use crate::commands::session::Session;
 use crate::exit::{Exit, Failure};
+use crate::say;
+
+/// Members of one message, in the order of a page.
+const PAGE: &[&str] = &[
+    "quarantine_id",
+    "tenant",
+    "code",
+    "errors:pointer,rule",
+    "state",
+    "position",
+    "note",
+    "face",
+    "subject",
+    "stream_sequence",
+    "received_at",
+    "source",
+    "event_id",
+    "bytes",
+    "sha256",
+    "headers",
+    "payload",
+    "payload_base64",
+];
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
@@ -56,18 +79,21 @@ impl Quarantine {
                 .paged(&paging)
                 .columns(&[
                     "quarantine_id",
+                    "tenant",
                     "code",
+                    "face",
                     "subject",
                     "source",
                     "event_id",
                     "received_at",
                     "state",
                 ]),
-            Self::Show { id } => Call::get(&["v1", "quarantine", &id]),
+            Self::Show { id } => Call::get(&["v1", "quarantine", &id]).columns(PAGE),
             Self::Retry { id: Some(id), .. } => retry(&id),
             Self::Retry { id: None, .. } => return retry_all(session).await,
             Self::Discard { id, note } => {
-                confirm(&session.globals, &format!("the bytes of {id} are deleted"))?;
+                let what = say!("the bytes of {id} are deleted", "byte pesan {id} dihapus");
+                confirm(&session.globals, &what)?;
                 act(&["v1", "quarantine", &id, "discard"], &json!({"note": note}))
             }
         };

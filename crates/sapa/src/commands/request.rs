@@ -8,6 +8,7 @@ use crate::broker;
 use crate::client::Answer;
 use crate::commands::session::Session;
 use crate::exit::{Exit, Failure};
+use crate::say;
 
 /// Its arguments.
 #[derive(Debug, Args)]
@@ -30,8 +31,11 @@ impl Request {
         if !fits {
             return Err(Failure::new(
                 Exit::Usage,
-                "the operation is not RESOURCE.VERB",
-                "Write one such as customers.get or alerts.list.",
+                say!("the operation is not RESOURCE.VERB", "operasinya bukan RESOURCE.VERB"),
+                say!(
+                    "Write one such as customers.get or alerts.list.",
+                    "Tulis misalnya customers.get atau alerts.list."
+                ),
             ));
         }
         let body = json_argument("the body", &self.body)?;
@@ -47,20 +51,27 @@ impl Request {
         if let Some(position) = session.globals.at_least {
             headers.insert("Sapa-At-Least", position.to_string());
         }
-        let subject = format!("sapa.v1.{}.api.{}", session.config.tenant, self.operation);
+        let (tenant, operation) = (&session.config.tenant, &self.operation);
+        let subject = format!("sapa.v1.{tenant}.api.{operation}");
         let message = client
             .request_with_headers(subject, headers, body.to_string().into())
             .await
             .map_err(|error| match error.kind() {
                 async_nats::RequestErrorKind::NoResponders => Failure::new(
                     Exit::NotFound,
-                    format!("nobody answers {} of tenant {}", self.operation, session.config.tenant),
-                    "Check the operation and the tenant; `sapa health` tells whether a server runs.",
+                    say!(
+                        "no server answers `{operation}` of the tenant `{tenant}`",
+                        "tidak ada server yang menjawab `{operation}` untuk penyewa `{tenant}`"
+                    ),
+                    say!(
+                        "Check the operation and the tenant; `sapa health` shows whether a server runs.",
+                        "Periksa operasi dan penyewanya; `sapa health` menunjukkan apakah server berjalan."
+                    ),
                 ),
                 _ => Failure::new(
                     Exit::Later,
-                    format!("no answer: {error}"),
-                    "Try again; look at `sapa doctor`.",
+                    say!("no answer: {error}", "tidak ada jawaban: {error}"),
+                    say!("Try again; look at `sapa doctor`.", "Coba lagi; lihat `sapa doctor`."),
                 ),
             })?;
         let status = message.headers.as_ref().and_then(|it| it.get("Sapa-Status"));

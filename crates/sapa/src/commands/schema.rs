@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::commands::session::Session;
 use crate::exit::{Exit, Failure};
+use crate::say;
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
@@ -34,7 +35,7 @@ impl Schema {
         match self {
             Self::List => {
                 let items: Vec<Value> = schema::catalogue().iter().map(line).collect();
-                let columns = &["type", "title", "stream", "phase", "who", "personal"];
+                let columns = &["schema", "title", "stream", "phase", "personal"];
                 session.output.value(&Value::from(items), columns)?;
                 Ok(Exit::Done)
             }
@@ -50,7 +51,7 @@ impl Schema {
 
 fn line(it: &Entry) -> Value {
     json!({
-        "type": it.type_name, "title": it.title, "who": it.who, "stream": it.stream,
+        "schema": it.type_name, "type": it.type_name, "title": it.title, "who": it.who, "stream": it.stream,
         "phase": it.phase, "personal": it.personal,
     })
 }
@@ -75,13 +76,16 @@ fn unknown(text: &str) -> Failure {
     let name = name.rsplit_once(".v").map_or(name, |(name, _)| name);
     let names = schema::catalogue().iter().map(|it| it.kind.name());
     let near = match events::policy::closest(name, names) {
-        Some(near) => format!("; did you mean `{near}`?"),
+        Some(near) => say!("; did you mean `{near}`?", "; maksud Anda `{near}`?"),
         None => String::new(),
     };
     Failure::new(
         Exit::Invalid,
-        format!("there is no kind of event `{text}`{near}"),
-        "`sapa schema list` shows all of them.",
+        say!(
+            "there is no kind of event `{text}`{near}",
+            "tidak ada jenis peristiwa `{text}`{near}"
+        ),
+        say!("`sapa schema list` shows all of them.", "`sapa schema list` memuat semuanya."),
     )
 }
 
@@ -106,8 +110,14 @@ fn check(session: &Session, revision: &str) -> Result<Exit, Failure> {
     git(&["rev-parse", "--verify", "--quiet", revision]).ok_or_else(|| {
         Failure::new(
             Exit::Invalid,
-            format!("git knows no revision `{revision}` here"),
-            "Run it inside the repository, with a revision such as HEAD.",
+            say!(
+                "git knows no revision `{revision}` here",
+                "git tidak mengenal revisi `{revision}` di sini"
+            ),
+            say!(
+                "Run it inside the repository, with a revision such as HEAD.",
+                "Jalankan di dalam repositori, dengan revisi seperti HEAD."
+            ),
         )
     })?;
     for it in schema::catalogue() {
@@ -125,9 +135,12 @@ fn check(session: &Session, revision: &str) -> Result<Exit, Failure> {
             found.into_iter().map(|it| json!({"schema": name, "break": format!("{it:?}")})),
         );
     }
-    session.output.note(&format!("{compared} schemas compared with {revision}"));
+    session.output.note(&say!(
+        "{compared} schemas compared with {revision}",
+        "{compared} skema dibandingkan dengan {revision}"
+    ));
     if breaks.is_empty() {
-        session.output.note("all of them are compatible");
+        session.output.note(&say!("all of them are compatible", "semuanya cocok"));
         return Ok(Exit::Done);
     }
     session.output.value(&Value::from(breaks), &[])?;

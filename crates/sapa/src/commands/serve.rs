@@ -5,6 +5,7 @@ use clap::Args;
 use crate::commands::session::Session;
 use crate::exit::{Exit, Failure};
 use crate::lifecycle::Signals;
+use crate::say;
 use crate::serve::service::{Mode, Service};
 
 /// Its arguments.
@@ -48,7 +49,11 @@ impl Serve {
             () = signals.next() => return Ok(Exit::Done),
         };
         if let Some(path) = &service.new_key {
-            session.output.note(&format!("the admin key is in {}; keep it safe", path.display()));
+            let path = path.display();
+            session.output.note(&say!(
+                "the admin key is in {path}; keep it safe",
+                "kunci admin ada di {path}; simpan baik-baik"
+            ));
         }
         tracing::info!(
             http = %service.http,

@@ -6,6 +6,8 @@ use serde_json::json;
 use super::object;
 use crate::client::{Call, Method};
 
+const COLUMNS: &[&str] = &["tenant", "name", "zone", "language"];
+
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Tenant {
@@ -33,9 +35,7 @@ impl Tenant {
     #[must_use]
     pub fn call(self) -> Call {
         match self {
-            Self::List => {
-                Call::get(&["v1", "tenants"]).columns(&["tenant", "name", "zone", "language"])
-            }
+            Self::List => Call::get(&["v1", "tenants"]).columns(COLUMNS),
             Self::Add { tenant, name, zone, language } => {
                 let body = object([
                     ("name", name.map(|it| json!(it))),
@@ -44,6 +44,7 @@ impl Tenant {
                 ]);
                 Call::new(Method::PUT, &["v1", "tenants", &tenant])
                     .sending("application/json", body.to_string().into_bytes())
+                    .columns(COLUMNS)
             }
         }
     }

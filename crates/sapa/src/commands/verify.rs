@@ -2,9 +2,13 @@
 //! answer, table by table, at one position. It needs the data folder for itself on SQLite; the new
 //! fold is thrown away.
 
+use std::sync::Arc;
+
 use clap::Args;
 use events::mint::Ids;
 use events::time::Clock;
+use projections::Views;
+use projections::folds::Folds;
 use projections::rebuild::hashes;
 use projections::runner::Runner;
 use serde_json::{Value, json};
@@ -12,9 +16,11 @@ use store::db::{Family, Place};
 use store::lease::{self, LEADER};
 use store::{Log, generations};
 
+use super::recover::lead;
 use crate::clock::{SystemClock, SystemIds};
 use crate::commands::session::Session;
 use crate::exit::{Exit, Failure};
+use crate::say;
 use crate::serve::lock::Lock;
 
 /// Events of one page.
@@ -34,8 +40,11 @@ impl Verify {
         let Place::Folder(folder) = &session.config.database.place else {
             return Err(Failure::new(
                 Exit::Config,
-                "this needs the read models for itself, which PostgreSQL does not give",
-                "Ask a running server: `sapa projection verify NAME`.",
+                say!("this command works on SQLite only", "perintah ini hanya untuk SQLite"),
+                say!(
+                    "Ask a running server: `sapa projection verify NAME`.",
+                    "Minta server yang berjalan: `sapa projection verify NAMA`."
+                ),
             ));
         };
         let _lock = Lock::take(folder)?;
@@ -43,11 +52,18 @@ impl Verify {
         let log = Log::open(place, 1, SystemIds.new_id()).await?;
         let holder = format!("verify-{}", SystemIds.new_id());
         let generation = generations::live(log.db(), SystemClock.now()).await?;
-        let live = place.open(Family::Views(generation), 1).await?;
+        let views = Views::open(place.clone(), log.clone(), Arc::new(SystemClock), 1).await?;
+        if views.live().folds != Folds::Own {
+            return Err(Failure::config(
+                "another version of Sapa folded the read models, so there is nothing to compare",
+                "Start `sapa serve`, which builds them anew; then verify.",
+            ));
+        }
+        let live = views.live().db;
         let scratch = tempfolder(session)?;
         let fresh = Place::Folder(scratch.clone()).open(Family::Views(generation), 1).await?;
         let target = log.head().await?;
-        let epoch = lead(&log, &holder).await?;
+        let epoch = lead(session, &log, &holder).await?;
 
         let mut answers = Runner::open(log.clone(), live, generation, epoch)
             .await
@@ -57,7 +73,8 @@ impl Verify {
             .map_err(|error| failed(&error))?
             .with_page(PAGE);
         while again.step().await.map_err(|error| failed(&error))?.events != 0 {
-            session.output.note(&format!("{} of {target}", again.position()));
+            let position = again.position();
+            session.output.note(&say!("{position} of {target}", "{position} dari {target}"));
         }
         while answers.step().await.map_err(|error| failed(&error))?.events != 0 {}
         let pairs = hashes(&answers).await?.into_iter().zip(hashes(&again).await?);
@@ -75,22 +92,13 @@ impl Verify {
         let same = lines.iter().all(|it| it.get("same") == Some(&Value::Bool(true)));
         session.output.value(&lines.into(), &["table", "rows", "same", "sha256"])?;
         if !same {
-            session.output.note("a read model differs: run `sapa projection rebuild NAME`");
+            session.output.note(&say!(
+                "a read model differs: run `sapa projection rebuild NAME`",
+                "sebuah model baca berbeda: jalankan `sapa projection rebuild NAMA`"
+            ));
         }
         Ok(if same { Exit::Done } else { Exit::Failed })
     }
-}
-
-/// Takes the lease, so that the live read models may be brought up to the head.
-async fn lead(log: &Log, holder: &str) -> Result<i64, Failure> {
-    let taken = lease::take(log.db(), LEADER, holder, SystemClock.now()).await;
-    taken.map_err(Failure::store)?.map(|it| it.epoch).ok_or_else(|| {
-        Failure::new(
-            Exit::Later,
-            "the process before did not give its lease back",
-            "It ends by itself: try again in ten seconds.",
-        )
-    })
 }
 
 fn tempfolder(session: &Session) -> Result<std::path::PathBuf, Failure> {
@@ -101,5 +109,9 @@ fn tempfolder(session: &Session) -> Result<std::path::PathBuf, Failure> {
 }
 
 fn failed(error: &projections::runner::RunError) -> Failure {
-    Failure::new(Exit::Failed, error.to_string(), "Look at `sapa projection status`.")
+    Failure::new(
+        Exit::Failed,
+        error.to_string(),
+        say!("Look at `sapa projection status NAME`.", "Lihat `sapa projection status NAMA`."),
+    )
 }

@@ -9,6 +9,7 @@ use toml::de::{DeArray, DeString, DeTable, DeValue};
 use super::layers::{Origin, Resolved, unknown};
 use super::value::{Misfit, Setting, Sort};
 use super::{ConfigError, KEYS, Key, table};
+use crate::say;
 
 /// Reads a file; `None` if it is not there.
 pub(super) fn read(path: &Path) -> Result<Option<Vec<(&'static Key, Resolved)>>, ConfigError> {
@@ -18,8 +19,11 @@ pub(super) fn read(path: &Path) -> Result<Option<Vec<(&'static Key, Resolved)>>,
         Err(error) => {
             return Err(ConfigError {
                 place: path.display().to_string(),
-                fault: format!("cannot be read ({error})"),
-                remedy: "check that it is a file of UTF-8 text that this user may read".to_owned(),
+                fault: say!("cannot be read ({error})", "tidak dapat dibaca ({error})"),
+                remedy: say!(
+                    "check that it is a file of UTF-8 text that this user may read",
+                    "periksa bahwa ini berkas teks UTF-8 yang boleh dibaca pengguna ini"
+                ),
             });
         }
     };
@@ -31,7 +35,9 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Vec<(&'static Key, Resolv
     let file = File { path: path.to_path_buf(), text };
     let root = DeTable::parse(text).map_err(|error| {
         let at = error.span().map_or(0, |it| it.start);
-        file.fault(at, format!("is not valid TOML: {}", error.message()), "correct this line")
+        let why = error.message();
+        let fault = say!("is not valid TOML: {why}", "bukan TOML yang sah: {why}");
+        file.fault(at, fault, say!("correct this line", "perbaiki baris ini"))
     })?;
     let mut found = Vec::new();
     file.table("", root.get_ref(), &mut found)?;
@@ -70,11 +76,19 @@ impl File<'_> {
         match (table::find(&full), value.get_ref()) {
             (None, DeValue::Table(members)) if is_group => self.table(&group, members, found),
             (None, _) if is_group => {
-                let remedy = format!("write [{full}] and its members below");
-                Err(self.fault(at, format!("`{full}` holds keys and is no key itself"), remedy))
+                let remedy = say!(
+                    "write [{full}] and its members below",
+                    "tulis [{full}] dan anggotanya di bawahnya"
+                );
+                let fault = say!(
+                    "`{full}` is a group of keys, not a key",
+                    "`{full}` adalah kelompok kunci, bukan kunci"
+                );
+                Err(self.fault(at, fault, remedy))
             }
             (None, _) => {
-                let (fault, remedy) = unknown("key", &full, KEYS.iter().map(|it| it.name));
+                let (fault, remedy) =
+                    unknown(&say!("key", "kunci"), &full, KEYS.iter().map(|it| it.name));
                 Err(self.fault(at, fault, remedy))
             }
             (Some(key), value) => {
@@ -115,7 +129,13 @@ fn scalar(value: &DeValue<'_>) -> Result<String, Misfit> {
         DeValue::Integer(number) if number.radix() == 10 => {
             Ok(number.as_str().trim_start_matches('+').replace('_', ""))
         }
-        other => Err((format!("is a {}", other.type_str()), "write a text or a number".to_owned())),
+        other => {
+            let found = other.type_str();
+            Err((
+                say!("is a {found}", "berupa {found}"),
+                say!("write a text or a number", "tulis teks atau angka"),
+            ))
+        }
     }
 }
 

@@ -11,9 +11,10 @@ use std::time::Duration;
 use super::table::{FOREIGN, KEYS, Key, find};
 use super::value::Setting;
 use super::{ConfigError, Profile, file};
+use crate::say;
 
 /// Variables with a meaning of their own beside the table.
-const BESIDE: &[&str] = &["SAPA_KEY", "SAPA_KEY_FILE"];
+const BESIDE: &[&str] = &["SAPA_SERVER", "SAPA_KEY", "SAPA_KEY_FILE"];
 
 /// Variables that belong to tests.
 const PASSED_OVER: &[&str] = if cfg!(feature = "faults") {
@@ -79,10 +80,10 @@ pub enum Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Default => f.write_str("default"),
+            Self::Default => f.write_str(&say!("default", "bawaan")),
             Self::File { path, line, column } => write!(f, "{}:{line}:{column}", path.display()),
-            Self::Variable(name) => write!(f, "environment {name}"),
-            Self::Flag(name) => write!(f, "flag {name}"),
+            Self::Variable(name) => f.write_str(&say!("environment {name}", "lingkungan {name}")),
+            Self::Flag(name) => f.write_str(&say!("flag {name}", "opsi {name}")),
         }
     }
 }
@@ -116,10 +117,14 @@ pub(super) fn resolve(from: &Surroundings, profile: Profile) -> Result<Values, C
         }
     }
     if let Some(path) = &from.file {
+        let shown = path.display();
         let found = file::read(path)?.ok_or_else(|| ConfigError {
             place: "--config".to_owned(),
-            fault: format!("{} is not there", path.display()),
-            remedy: "name a file, or run `sapa config init` to write one".to_owned(),
+            fault: say!("{shown} is not there", "{shown} tidak ada"),
+            remedy: say!(
+                "name a file, or run `sapa config init` to write one",
+                "sebutkan sebuah berkas, atau jalankan `sapa config init` untuk menulisnya"
+            ),
         })?;
         values.lay(found);
     }
@@ -147,10 +152,13 @@ fn foreign(from: &Surroundings) -> Result<Vec<(&'static Key, Resolved)>, ConfigE
     if let (Some(port), Some(key)) = (from.variables.get("PORT"), find("http.addr")) {
         let origin = Origin::Variable("PORT".to_owned());
         if port.parse::<u16>().is_err() {
-            let remedy = "write a number from 1 to 65535, or unset it".to_owned();
+            let remedy = say!(
+                "write a number from 1 to 65535, or unset it",
+                "tulis angka dari 1 sampai 65535, atau hapus variabelnya"
+            );
             return Err(ConfigError {
                 place: origin.to_string(),
-                fault: "is no port".to_owned(),
+                fault: say!("is not a port", "bukan port"),
                 remedy,
             });
         }
@@ -193,20 +201,25 @@ fn ours(from: &Surroundings) -> Result<Vec<(&'static Key, Resolved)>, ConfigErro
         let of_file = |it: &&Key| it.secret && format!("{}_FILE", it.variable()) == *variable;
         let Some(key) = KEYS.iter().find(of_file) else {
             let names: Vec<String> = KEYS.iter().map(Key::variable).collect();
-            let (fault, remedy) = unknown("variable", variable, names.iter().map(String::as_str));
+            let what = say!("variable", "variabel");
+            let (fault, remedy) = unknown(&what, variable, names.iter().map(String::as_str));
             return Err(ConfigError { place: origin.to_string(), fault, remedy });
         };
-        if from.variables.contains_key(&key.variable()) {
+        let other = key.variable();
+        if from.variables.contains_key(&other) {
             return Err(ConfigError {
                 place: origin.to_string(),
-                fault: format!("{} is set as well", key.variable()),
-                remedy: "set one of the two".to_owned(),
+                fault: say!("{other} is set as well", "{other} juga diisi"),
+                remedy: say!("set one of the two", "isi salah satu saja"),
             });
         }
         let secret = std::fs::read_to_string(text).map_err(|error| ConfigError {
             place: origin.to_string(),
-            fault: format!("{text} cannot be read ({error})"),
-            remedy: "name a file that this user may read".to_owned(),
+            fault: say!("{text} cannot be read ({error})", "{text} tidak dapat dibaca ({error})"),
+            remedy: say!(
+                "name a file that this user may read",
+                "sebutkan berkas yang boleh dibaca pengguna ini"
+            ),
         })?;
         found.push((key, read(key, secret.trim_end_matches(['\r', '\n']), origin)?));
     }
@@ -231,10 +244,16 @@ pub(super) fn unknown<'k>(
 ) -> (String, String) {
     match events::policy::closest(name, known) {
         Some(near) => (
-            format!("unknown {what} `{name}`; did you mean `{near}`?"),
-            format!("write `{near}`, or remove it"),
+            say!(
+                "unknown {what} `{name}`; did you mean `{near}`?",
+                "{what} `{name}` tidak dikenal; maksud Anda `{near}`?"
+            ),
+            say!("write `{near}`, or remove it", "tulis `{near}`, atau hapus"),
         ),
-        None => (format!("unknown {what} `{name}`"), "remove it".to_owned()),
+        None => (
+            say!("unknown {what} `{name}`", "{what} `{name}` tidak dikenal"),
+            say!("remove it", "hapus"),
+        ),
     }
 }
 
@@ -305,16 +324,27 @@ impl Values {
     }
 
     /// A text that has to parse further than its sort says.
-    pub(super) fn parsed<T: FromStr>(&self, name: &str, remedy: &str) -> Result<T, ConfigError> {
+    pub(super) fn parsed<T: FromStr>(&self, name: &str, remedy: String) -> Result<T, ConfigError> {
         let text = self.text(name).unwrap_or_default();
-        text.parse().map_err(|_| self.wrong(name, "has not the right form", remedy))
+        text.parse().map_err(|_| {
+            self.wrong(
+                name,
+                say!("is `{text}`, which is not valid", "berisi `{text}`, yang tidak sah"),
+                remedy,
+            )
+        })
     }
 
-    pub(super) fn wrong(&self, name: &str, fault: &str, remedy: &str) -> ConfigError {
+    pub(super) fn wrong(
+        &self,
+        name: &str,
+        fault: impl std::fmt::Display,
+        remedy: impl Into<String>,
+    ) -> ConfigError {
         ConfigError {
             place: self.of(name).map_or_else(String::new, |it| it.origin.to_string()),
             fault: format!("`{name}` {fault}"),
-            remedy: remedy.to_owned(),
+            remedy: remedy.into(),
         }
     }
 }

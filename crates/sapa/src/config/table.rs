@@ -17,8 +17,8 @@ pub struct Key {
     pub demo: Option<&'static str>,
     /// Shown as `***`, and readable from a file named by `…_FILE`.
     pub secret: bool,
-    /// Named, and not acted on in this release: setting it stops the start.
-    pub later: bool,
+    /// Not built in this version: setting it is refused, with what to use instead.
+    pub later: Option<&'static str>,
     /// What it is for.
     pub meaning: &'static str,
 }
@@ -32,21 +32,26 @@ impl Key {
 }
 
 const fn key(name: &'static str, sort: Sort, default: &'static str, meaning: &'static str) -> Key {
-    Key { name, sort, default, demo: None, secret: false, later: false, meaning }
+    Key { name, sort, default, demo: None, secret: false, later: None, meaning }
 }
 
 const fn secret(name: &'static str, meaning: &'static str) -> Key {
     Key { secret: true, ..key(name, Text, "", meaning) }
 }
 
+/// A key of a part that is not built, and what to use instead.
 const fn later(
     name: &'static str,
     sort: Sort,
-    default: &'static str,
     meaning: &'static str,
+    instead: &'static str,
 ) -> Key {
-    Key { later: true, ..key(name, sort, default, meaning) }
+    Key { later: Some(instead), ..key(name, sort, "", meaning) }
 }
+
+const OWN_LOGIN: &str = "nats.url with nats.creds, nats.nkey, nats.user or nats.token";
+const PROXY: &str = "a proxy that ends TLS, with http.behind_proxy = true";
+const ALERTS: &str = "alerts on NATS (sapa.v1.<tenant>.alert.>) or GET /v1/stream";
 
 const fn in_demo(it: Key, demo: &'static str) -> Key {
     Key { demo: Some(demo), ..it }
@@ -72,7 +77,12 @@ pub const KEYS: &[Key] = &[
     secret("database.url", "sqlite:<folder>/log.db (default: in data_dir) or postgres://…"),
     key("database.pool_max", Count(1, 1_000), "8", "connections for reading"),
     key("database.acquire_timeout", Duration, "2s", "how long a question waits for a connection"),
-    key("database.statement_timeout", Duration, "5s", "how long a statement may run"),
+    key(
+        "database.statement_timeout",
+        Duration,
+        "5s",
+        "how long a statement may run; on SQLite how long it waits for a lock",
+    ),
     key(
         "nats.mode",
         OneOf(&["auto", "external", "managed", "off"]),
@@ -80,7 +90,7 @@ pub const KEYS: &[Key] = &[
         "external when a URL is known, otherwise managed; off: no NATS",
     ),
     key("nats.url", Text, "", "the server, such as nats://host:4222; several with commas"),
-    later("nats.context", Text, "", "a context of the nats command line"),
+    later("nats.context", Text, "a context of the nats command line", OWN_LOGIN),
     key("nats.creds", Path, "", "a file of credentials, for all connections"),
     key("nats.nkey", Path, "", "a file with the seed of an nkey"),
     key("nats.user", Text, "", "a user"),
@@ -117,10 +127,15 @@ pub const KEYS: &[Key] = &[
     key("http.addr", Text, "127.0.0.1:7272", "where to listen"),
     key("http.public_url", Text, "", "how the outside calls us"),
     key("http.allowed_hosts", Texts, "", "host names answered; none: addr, localhost, public_url"),
-    later("http.tls_cert", Path, "", "a certificate"),
-    later("http.tls_key", Path, "", "its key"),
+    later("http.tls_cert", Path, "a certificate", PROXY),
+    later("http.tls_key", Path, "its key", PROXY),
     key("http.behind_proxy", Flag, "false", "a proxy in front ends TLS"),
-    key("http.trusted_proxies", Texts, "", "proxies whose word about the caller counts"),
+    key(
+        "http.trusted_proxies",
+        Texts,
+        "",
+        "addresses or networks that may connect when a proxy ends TLS; none: any",
+    ),
     key("http.max_connections", Count(1, MANY), "4096", "connections at once"),
     key("http.request_timeout", Duration, "30s", "how long a request may take"),
     key("http.rate_per_key", Count(0, MANY), "0", "requests a second per key; 0: no limit"),
@@ -130,16 +145,16 @@ pub const KEYS: &[Key] = &[
     ),
     key("metrics.open", Flag, "", "/metrics for everybody; none: on loopback only"),
     key("metrics.tenant_label", Flag, "false", "the label tenant on some metrics"),
-    key("projections.batch", Count(1, 10_000), "1000", "events of one transaction"),
+    key("projections.batch", Count(1, 10_000), "8000", "events of one transaction at most"),
     key("projections.max_lag_ready", Duration, "10s", "further behind than this is not ready"),
     key("projections.keep_old", Duration, "7d", "how long the build before the live one is kept"),
     key("reactions.tick", Duration, "1s", "how often due times are looked at"),
-    key("reactions.batch", Count(1, 10_000), "500", "reactions of one page"),
+    key("reactions.batch", Count(1, 10_000), "500", "customers decided about at once"),
     key("delivery.batch", Count(1, 500), "500", "events of one page of the relay"),
-    later("webhooks.allow_private", Flag, "false", "addresses inside may be called"),
-    later("webhooks.max_per_tenant", Count(0, 1_000), "64", "webhooks of one tenant"),
-    later("alertmanager.urls", Texts, "", "where alerts are posted"),
-    later("alertmanager.resend", Duration, "1m", "how often they are posted again"),
+    later("webhooks.allow_private", Flag, "addresses inside may be called", ALERTS),
+    later("webhooks.max_per_tenant", Count(0, 1_000), "webhooks of one tenant", ALERTS),
+    later("alertmanager.urls", Texts, "where alerts are posted", ALERTS),
+    later("alertmanager.resend", Duration, "how often they are posted again", ALERTS),
     key("shutdown.grace", Duration, "10s", "how long a stop may take"),
     key("log.level", Text, "info", "a level, or directives such as info,store=debug"),
     key(
@@ -151,7 +166,7 @@ pub const KEYS: &[Key] = &[
 ];
 
 /// Variables of others that count when ours is not set.
-pub(super) const FOREIGN: &[(&str, &str)] = &[
+pub const FOREIGN: &[(&str, &str)] = &[
     ("DATABASE_URL", "database.url"),
     ("NATS_URL", "nats.url"),
     ("NATS_CREDS", "nats.creds"),

@@ -111,15 +111,15 @@ fn variables_of_others_count_where_ours_say_nothing() {
 #[test]
 fn a_value_that_breaks_its_rule_names_the_rule_and_the_remedy() {
     for (variable, value, wanted) in [
-        ("SAPA_WRITER__BATCH", "513", "lies outside 1 to 512"),
+        ("SAPA_WRITER__BATCH", "513", "is not between 1 and 512"),
         ("SAPA_WRITER__BATCH", "many", "is not a whole number"),
         ("SAPA_NATS__MODE", "manged", "did you mean `managed`?"),
         ("SAPA_SHUTDOWN__GRACE", "10", "is not a duration"),
         ("SAPA_NATS__IN_MAX_BYTES", "8GB", "is not a size"),
         ("SAPA_TENANT", "Main", "write 1 to 32 of a-z"),
-        ("SAPA_TIME_ZONE", "Asia/Bogor", "is no zone"),
+        ("SAPA_TIME_ZONE", "Asia/Bogor", "is not a zone"),
         ("SAPA_ROLES", "ingest,apii", "did you mean `api`?"),
-        ("SAPA_DATABASE__URL", "mysql://x", "is no address of a database"),
+        ("SAPA_DATABASE__URL", "mysql://x", "is not the address of a database"),
     ] {
         let text = refused(&with(&[(variable, value)]));
         assert!(text.contains(wanted) && text.contains(variable), "{text}");

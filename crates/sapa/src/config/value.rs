@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use crate::say;
+
 /// What kind of value a key takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sort {
@@ -52,7 +54,10 @@ impl Sort {
     /// Reads a text.
     pub(super) fn read(self, text: &str) -> Result<Setting, Misfit> {
         if text.chars().any(char::is_control) {
-            return Err(("holds a control character".to_owned(), "remove it".to_owned()));
+            return Err((
+                say!("holds a control character", "memuat karakter kendali"),
+                say!("remove it", "hapus"),
+            ));
         }
         match self {
             Self::Text | Self::Path => one(text),
@@ -60,28 +65,41 @@ impl Sort {
             Self::Flag => match text {
                 "true" | "1" | "yes" | "on" => Ok(Setting::Flag(true)),
                 "false" | "0" | "no" | "off" => Ok(Setting::Flag(false)),
-                _ => {
-                    Err(("is neither true nor false".to_owned(), "write true or false".to_owned()))
-                }
+                _ => Err((
+                    say!("is neither true nor false", "bukan true dan bukan false"),
+                    say!("write true or false", "tulis true atau false"),
+                )),
             },
             Self::Count(min, max) => match text.parse() {
                 Ok(number) if (min..=max).contains(&number) => Ok(Setting::Count(number)),
                 Ok(_) => Err((
-                    format!("lies outside {min} to {max}"),
-                    format!("write a number from {min} to {max}"),
+                    say!("is not between {min} and {max}", "tidak di antara {min} dan {max}"),
+                    say!(
+                        "write a number from {min} to {max}",
+                        "tulis angka dari {min} sampai {max}"
+                    ),
                 )),
                 Err(_) => Err((
-                    "is not a whole number".to_owned(),
-                    format!("write a number from {min} to {max}"),
+                    say!("is not a whole number", "bukan bilangan bulat"),
+                    say!(
+                        "write a number from {min} to {max}",
+                        "tulis angka dari {min} sampai {max}"
+                    ),
                 )),
             },
             Self::Duration => duration(text).map(Setting::Duration).ok_or_else(|| {
-                let remedy = "write digits and ms, s, m, h or d, such as 500ms or 7d";
-                ("is not a duration".to_owned(), remedy.to_owned())
+                let remedy = say!(
+                    "write digits and ms, s, m, h or d, such as 500ms or 7d",
+                    "tulis angka dan ms, s, m, h, atau d, misalnya 500ms atau 7d"
+                );
+                (say!("is not a duration", "bukan durasi"), remedy)
             }),
             Self::Bytes => bytes(text).map(Setting::Count).ok_or_else(|| {
-                let remedy = "write digits and KiB, MiB, GiB or TiB, such as 8GiB";
-                ("is not a size".to_owned(), remedy.to_owned())
+                let remedy = say!(
+                    "write digits and KiB, MiB, GiB or TiB, such as 8GiB",
+                    "tulis angka dan KiB, MiB, GiB, atau TiB, misalnya 8GiB"
+                );
+                (say!("is not a size", "bukan ukuran"), remedy)
             }),
             Self::Texts | Self::Words(_) | Self::Scopes => {
                 let items = text.split(',').map(str::trim).filter(|it| !it.is_empty());
@@ -99,13 +117,19 @@ impl Sort {
             }
             Self::Scopes => match items.iter().find(|it| !super::is_word(it)) {
                 Some(it) => Err((
-                    format!("`{it}` is no scope"),
-                    "write scopes such as timeline:read".to_owned(),
+                    say!("`{it}` is not a scope", "`{it}` bukan cakupan"),
+                    say!(
+                        "write scopes such as timeline:read",
+                        "tulis cakupan seperti timeline:read"
+                    ),
                 )),
                 None => Ok(Setting::Texts(items)),
             },
             Self::Texts => Ok(Setting::Texts(items)),
-            _ => Err(("is a list".to_owned(), "write one value".to_owned())),
+            _ => Err((
+                say!("is a list", "berupa daftar"),
+                say!("write one value", "tulis satu nilai"),
+            )),
         }
     }
 
@@ -123,7 +147,10 @@ impl Sort {
 
 fn one(text: &str) -> Result<Setting, Misfit> {
     if text.is_empty() {
-        return Err(("is empty".to_owned(), "give it a value or remove it".to_owned()));
+        return Err((
+            say!("is empty", "kosong"),
+            say!("give it a value or remove it", "beri nilai atau hapus"),
+        ));
     }
     Ok(Setting::Text(text.to_owned()))
 }
@@ -134,10 +161,14 @@ fn word(text: &str, words: &[&'static str]) -> Result<String, Misfit> {
     }
     let near = events::policy::closest(text, words.iter().copied());
     let fault = match near {
-        Some(near) => format!("`{text}` is unknown; did you mean `{near}`?"),
-        None => format!("`{text}` is unknown"),
+        Some(near) => say!(
+            "`{text}` is unknown; did you mean `{near}`?",
+            "`{text}` tidak dikenal; maksud Anda `{near}`?"
+        ),
+        None => say!("`{text}` is unknown", "`{text}` tidak dikenal"),
     };
-    Err((fault, format!("write {}", words.join(" or "))))
+    let words = words.join(", ");
+    Err((fault, say!("write one of {words}", "tulis salah satu dari {words}")))
 }
 
 /// Reads digits followed by `ms`, `s`, `m`, `h` or `d`.

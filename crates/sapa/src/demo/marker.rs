@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::story::Plan;
 use crate::exit::{Exit, Failure};
+use crate::say;
 use crate::serve::private_file;
 
 /// The name of the file.
@@ -46,8 +47,13 @@ impl Marker {
 
     /// What the story is made from.
     pub fn plan(&self) -> Result<Plan, Failure> {
-        let damaged =
-            || Failure::new(Exit::Config, format!("{NAME} is damaged"), "Start with --fresh.");
+        let damaged = || {
+            Failure::new(
+                Exit::Config,
+                say!("{NAME} cannot be read any more", "{NAME} tidak dapat dibaca lagi"),
+                say!("Start with --fresh.", "Jalankan dengan --fresh."),
+            )
+        };
         Ok(Plan {
             customers: self.customers,
             days: self.days,
@@ -88,10 +94,11 @@ pub fn refuse_others(folder: &Path) -> Result<(), Failure> {
     if is_empty || place(folder).is_file() {
         return Ok(());
     }
+    let folder = folder.display();
     Err(Failure::new(
         Exit::Config,
-        format!("{} is not a demo's folder", folder.display()),
-        "Choose another one with --data-dir.",
+        say!("{folder} is not a demo's folder", "{folder} bukan folder demo"),
+        say!("Choose another one with --data-dir.", "Pilih yang lain dengan --data-dir."),
     ))
 }
 

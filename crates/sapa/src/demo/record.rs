@@ -15,8 +15,9 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::story::{self, Plan, StoryEvent};
-use crate::client::{Call, Client, Method};
+use crate::client::{Answer, Call, Client, Method};
 use crate::exit::{Exit, Failure};
+use crate::say;
 use crate::serve::service::Service;
 
 /// Events of one batch.
@@ -46,6 +47,7 @@ pub async fn story(service: &Service, key: &str, plan: &Plan) -> Result<usize, F
         publish(service, &context, last_day).await?;
         recorded(service, events.len()).await?;
     }
+    end_import(&client).await?;
     Ok(events.len())
 }
 
@@ -60,7 +62,17 @@ async fn send(client: &Client, batch: &[StoryEvent]) -> Result<(), Failure> {
         "application/cloudevents-batch+json",
         format!("[{}]", texts.join(",")).into_bytes(),
     );
-    let answer = client.call(&call).await?;
+    done(&client.call(&call).await?)
+}
+
+/// Silences in the history may ring from now on; otherwise they would wait for a minute of quiet.
+async fn end_import(client: &Client) -> Result<(), Failure> {
+    let call = Call::new(Method::POST, &["v1", "events", "import", "end"])
+        .sending("application/json", b"{}".to_vec());
+    done(&client.call(&call).await?)
+}
+
+fn done(answer: &Answer) -> Result<(), Failure> {
     if answer.exit() == Exit::Done {
         return Ok(());
     }
@@ -103,8 +115,14 @@ async fn publish_one(
 fn refused(error: &impl std::fmt::Display) -> Failure {
     Failure::new(
         Exit::Unavailable,
-        format!("nats-server did not accept the story: {error}"),
-        "Start `sapa demo --fresh`, or `sapa demo --no-nats`.",
+        say!(
+            "nats-server did not accept the story: {error}",
+            "nats-server tidak menerima ceritanya: {error}"
+        ),
+        say!(
+            "Start `sapa demo --fresh`, or `sapa demo --no-nats`.",
+            "Jalankan `sapa demo --fresh`, atau `sapa demo --no-nats`."
+        ),
     )
 }
 
@@ -117,8 +135,11 @@ async fn recorded(service: &Service, wanted: usize) -> Result<(), Failure> {
         if 0 < lost || deadline < Instant::now() {
             return Err(Failure::new(
                 Exit::Failed,
-                format!("the last day was not recorded; {lost} events are in quarantine"),
-                "Look at `sapa quarantine list`.",
+                say!(
+                    "the last day was not recorded; {lost} events are in quarantine",
+                    "hari terakhir tidak tercatat; {lost} peristiwa ada di karantina"
+                ),
+                say!("Look at `sapa quarantine list`.", "Lihat `sapa quarantine list`."),
             ));
         }
         sleep(LOOK).await;

@@ -11,6 +11,7 @@ mod calendar;
 mod crowd;
 mod dice;
 mod episodes;
+mod house;
 mod journal;
 mod live;
 mod names;
@@ -62,6 +63,7 @@ pub fn events(plan: &Plan) -> Vec<StoryEvent> {
     people::write(plan, &mut log, &mut rooms);
     crowd::write(plan, &mut log, &mut rooms);
     improvement(&mut log);
+    house::write(&mut log);
     log.into_events()
 }
 
@@ -89,7 +91,7 @@ pub fn venues(plan: &Plan) -> Vec<String> {
 /// One thing the house changed because people said so, long ago; nothing if nobody did.
 fn improvement(log: &mut Journal) {
     let at = |day| log.calendar.at(log.calendar.open_day(day), 15 * 60);
-    let (proposed, made, assessed) = (at(-160), at(-140), at(-80));
+    let (proposed, made) = (at(-160), at(-140));
     let heard =
         log.complaints.iter().filter(|(at, topic, _)| *topic == "breakfast" && *at < proposed);
     let because: Vec<String> = heard.take(6).map(|(_, _, reference)| reference.clone()).collect();
@@ -106,8 +108,4 @@ fn improvement(log: &mut Journal) {
         "measure": "breakfast", "because": because,
     });
     log.record_of_house(made, act("improvement.made"), &data);
-    let data = json!({
-        "improvement": "i-1", "weeks": 8, "before": 2.5, "after": 1.25, "verdict": "better",
-    });
-    log.record_of_house(assessed, act("improvement.assessed"), &data);
 }

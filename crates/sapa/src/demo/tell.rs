@@ -126,7 +126,7 @@ impl Ready {
             format!(
                 "curl -s -H \"Authorization: Bearer $(cat {key})\" \"{http}/v1/customers/c-sari/timeline?limit=5\""
             ),
-            sapa("alert list"),
+            sapa("worklist show --team frontdesk"),
             sapa(
                 "event publish --type interaction.contacted --customer c-sari --channel phone --data '{\"purpose\":\"courtesy\",\"outcome\":\"reached\"}'",
             ),
@@ -259,7 +259,7 @@ mod tests {
 
   Try
     curl -s -H \"Authorization: Bearer $(cat sapa-data/demo/admin.key)\" \"http://127.0.0.1:7272/v1/customers/c-sari/timeline?limit=5\"
-    target/release/sapa alert list
+    target/release/sapa worklist show --team frontdesk
     target/release/sapa event publish --type interaction.contacted --customer c-sari --channel phone --data '{\"purpose\":\"courtesy\",\"outcome\":\"reached\"}'
     target/release/sapa request customers.get '{\"id\":\"c-sari\"}'
     target/release/sapa alert tail

@@ -13,7 +13,7 @@ use super::template::{Condition, Expr, Row, Scope};
 use super::value::{Value, push_json_text};
 
 /// What an event, and `[every]`, may say about itself besides `type`, `when` and `data`.
-const ATTRIBUTES: [&str; 8] =
+pub(super) const ATTRIBUTES: [&str; 8] =
     ["id", "subject", "time", "actor", "channel", "correlationid", "causationid", "voids"];
 
 /// The shape of a value in `data`.
@@ -112,6 +112,17 @@ impl Event {
     /// How the event is named, to see that no other has the same.
     pub(super) fn id(&self) -> Option<&Expr> {
         self.attributes.iter().find(|(name, _)| *name == "id").map(|(_, expr)| expr)
+    }
+
+    /// The id that this row would give it, unless the row does not have the event for sure.
+    pub(super) fn id_of(&self, row: &Row<'_>) -> Option<String> {
+        if all_hold(&self.when, row) == Ok(false) {
+            return None;
+        }
+        match self.id()?.eval(row) {
+            Ok(Value::Null) | Err(_) => None,
+            Ok(id) => Some(id.to_text().into_owned()),
+        }
     }
 
     /// The event as CloudEvents JSON; `None` when this row does not have it. `source` is the

@@ -64,6 +64,8 @@ pub struct RowError {
     pub excerpt: String,
     /// The row as it was read, for the quarantine: at most [`super::LINE_BYTES_MAX`].
     pub raw: Vec<u8>,
+    /// Source and id of the first event that it would have had, as far as its map can tell.
+    pub event: Option<(String, String)>,
 }
 
 impl fmt::Display for RowError {
@@ -85,11 +87,36 @@ pub(super) struct Fault {
     pub(super) column: Option<usize>,
     pub(super) rule: &'static str,
     pub(super) detail: String,
+    /// The same with the texts at fault, for rows that nothing personal stands in.
+    pub(super) quoting: Option<String>,
+    /// The id of the first event that the row would have had.
+    pub(super) event_id: Option<String>,
 }
 
 impl Fault {
+    /// A fault whose words are the map's own.
     pub(super) fn new(column: Option<usize>, rule: &'static str, detail: String) -> Self {
-        Self { column, rule, detail }
+        Self { column, rule, detail, quoting: None, event_id: None }
+    }
+
+    /// A fault that quotes the row, and how it is said where that must not be shown.
+    pub(super) fn quoting(
+        column: Option<usize>,
+        rule: &'static str,
+        quoting: String,
+        detail: impl Into<String>,
+    ) -> Self {
+        Self { quoting: Some(quoting), ..Self::new(column, rule, detail.into()) }
+    }
+
+    /// Puts the name of the value in front that could not be made.
+    pub(super) fn of_value(mut self, name: &str) -> Self {
+        for text in [Some(&mut self.detail), self.quoting.as_mut()].into_iter().flatten() {
+            if !text.starts_with("value ") {
+                *text = format!("value `{name}`: {text}");
+            }
+        }
+        self
     }
 }
 

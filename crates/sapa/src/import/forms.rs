@@ -6,26 +6,37 @@
 
 use std::collections::HashMap;
 
-use jiff::tz::TimeZone;
+use regex::Regex;
 
+use super::date_forms::{DateForm, Use};
 use super::dates;
 use super::doc::Node;
 use super::fault::{Fault, MapError, did_you_mean, listed};
+use super::numbers::{Decimal, NumberForm, minor_digits};
 use super::template::{Condition, Expr, Row, Scope};
-use super::value::{Decimal, Value, minor_digits};
+use super::texts::TextForm;
+use super::value::Value;
 
 /// About 100 MB of keys; a file with more needs a key of its own in every row.
 const KEYS_MAX: usize = 1_000_000;
 
 /// Every form with what belongs to it.
-const FORMS: [(&str, &[&str]); 15] = [
-    ("date", &[]),
+pub(super) const FORMS: [(&str, &[&str]); 23] = [
+    ("date", &["form"]),
     ("plus_days", &[]),
     ("minus_days", &[]),
-    ("instant", &[]),
+    ("instant", &["form"]),
+    ("plus", &["unit"]),
+    ("minus", &["unit"]),
     ("integer", &[]),
+    ("number", &["decimal", "thousands"]),
     ("boolean", &[]),
     ("lower", &[]),
+    ("slug", &[]),
+    ("cut", &["chars"]),
+    ("extract", &["pattern"]),
+    ("hash", &["key"]),
+    ("phone", &["country"]),
     ("sum", &[]),
     ("max", &[]),
     ("abs", &[]),
@@ -36,18 +47,25 @@ const FORMS: [(&str, &[&str]); 15] = [
     ("nth", &[]),
 ];
 
+/// Units of `plus` and `minus`, in seconds.
+pub(super) const UNITS: [(&str, i64); 3] = [("seconds", 1), ("minutes", 60), ("hours", 3600)];
+
 /// How a value is made.
 #[derive(Clone, Debug)]
 pub(super) enum Form {
     Plain(Expr),
-    Date(Vec<Expr>),
+    Date(Vec<Expr>, Vec<DateForm>),
     /// A date, a number of days, and their sign.
     Shift(Expr, Expr, i64),
-    /// A date and a local time of day, or a moment by itself, in the zone of the map.
-    Instant(Expr, Option<Expr>, TimeZone),
+    /// A date and a local time of day, or a text that holds both.
+    Instant(Expr, Option<Expr>, Vec<DateForm>),
+    /// An instant, a number of units, and the seconds of one.
+    Move(Expr, Expr, i64),
     Integer(Expr),
+    /// A number in a form of its own.
+    Number(Expr, Option<NumberForm>),
     Boolean(Expr),
-    Lower(Expr),
+    Text(Expr, TextForm),
     Sum(Vec<Expr>),
     Max(Vec<Expr>),
     Abs(Expr),
@@ -64,11 +82,7 @@ pub(super) type Counters = Vec<HashMap<String, i64>>;
 
 impl Form {
     /// Reads a constant, a template, or a table with one form.
-    pub(super) fn compile(
-        node: &Node<'_>,
-        scope: &mut Scope,
-        zone: &TimeZone,
-    ) -> Result<Self, MapError> {
+    pub(super) fn compile(node: &Node<'_>, scope: &mut Scope) -> Result<Self, MapError> {
         if node.value.as_table().is_none() {
             return Expr::compile(node, scope).map(Self::Plain);
         }
@@ -90,20 +104,28 @@ impl Form {
             return Err(member.fault(format!("`{word}` knows no `{key}`"), remedy));
         }
         let parts = Parts { argument, members };
-        Self::of(word, &parts, scope, zone)
+        match word {
+            "date" | "plus_days" | "minus_days" | "instant" | "plus" | "minus" => {
+                Self::of_time(word, &parts, scope)
+            }
+            "lower" | "slug" | "cut" | "extract" | "hash" | "phone" => {
+                let expr = parts.one(scope)?;
+                Ok(Self::Text(expr, parts.text_form(word, scope)?))
+            }
+            "integer" | "number" | "sum" | "max" | "abs" | "money" => {
+                scope.reads_numbers |= !parts.has("decimal");
+                Self::of_number(word, &parts, scope)
+            }
+            _ => Self::of_choice(word, &parts, scope),
+        }
     }
 
-    fn of(
-        word: &str,
-        parts: &Parts<'_>,
-        scope: &mut Scope,
-        zone: &TimeZone,
-    ) -> Result<Self, MapError> {
+    fn of_time(word: &str, parts: &Parts<'_>, scope: &mut Scope) -> Result<Self, MapError> {
         Ok(match word {
-            "date" => match parts.many(scope)? {
-                three if three.len() == 3 => Self::Date(three),
-                one if one.len() == 1 => Self::Date(one),
-                _ => return Err(parts.wrong("one text, or [year, month, day]")),
+            "date" => match (parts.many(scope)?, parts.find("form")) {
+                (three, None) if three.len() == 3 => Self::Date(three, Vec::new()),
+                (one, form) if one.len() == 1 => Self::Date(one, forms(form, Use::Date)?),
+                _ => return Err(parts.wrong("one text, or [year, month, day] without `form`")),
             },
             "plus_days" | "minus_days" => {
                 let sign = if word == "plus_days" { 1 } else { -1 };
@@ -111,18 +133,52 @@ impl Form {
                 Self::Shift(date, days, sign)
             }
             "instant" if parts.argument.value.as_array().is_some() => {
+                if let Some(form) = parts.find("form") {
+                    let remedy = "declare `dates` and `times` in [source], or make the date first";
+                    return Err(form.fault("`form` belongs to an instant out of one text", remedy));
+                }
                 let [date, time] = parts.two(scope, "[date, time of day], or one text")?;
-                Self::Instant(date, Some(time), zone.clone())
+                Self::Instant(date, Some(time), Vec::new())
             }
-            "instant" => Self::Instant(parts.one(scope)?, None, zone.clone()),
+            "instant" => {
+                Self::Instant(parts.one(scope)?, None, forms(parts.find("form"), Use::Instant)?)
+            }
+            // `plus` and `minus`: `compile` lets no other word through.
+            _ => {
+                let [from, count] = parts.two(scope, "[instant, how many]")?;
+                let node = parts.needed("unit", "\"seconds\", \"minutes\" or \"hours\"")?;
+                let unit = node.text()?;
+                let words = UNITS.map(|(word, _)| word);
+                let Some((_, seconds)) = UNITS.iter().find(|(word, _)| *word == unit) else {
+                    return Err(node.fault(format!("no unit `{unit}`"), did_you_mean(unit, &words)));
+                };
+                scope.reads_numbers = true;
+                Self::Move(from, count, if word == "plus" { *seconds } else { -seconds })
+            }
+        })
+    }
+
+    fn of_number(word: &str, parts: &Parts<'_>, scope: &mut Scope) -> Result<Self, MapError> {
+        Ok(match word {
             "integer" => Self::Integer(parts.one(scope)?),
-            "boolean" => Self::Boolean(parts.one(scope)?),
-            "lower" => Self::Lower(parts.one(scope)?),
+            "number" => {
+                let form = match (parts.find("decimal"), parts.find("thousands")) {
+                    (None, None) => None,
+                    (decimal, thousands) => Some(NumberForm::compile(decimal, thousands)?),
+                };
+                Self::Number(parts.one(scope)?, form)
+            }
             "abs" => Self::Abs(parts.one(scope)?),
             "sum" => Self::Sum(parts.many(scope)?),
             "max" => Self::Max(parts.many(scope)?),
+            _ => Self::Money(parts.many(scope)?, parts.currency()?),
+        })
+    }
+
+    fn of_choice(word: &str, parts: &Parts<'_>, scope: &mut Scope) -> Result<Self, MapError> {
+        Ok(match word {
+            "boolean" => Self::Boolean(parts.one(scope)?),
             "first" => Self::First(parts.many(scope)?),
-            "money" => Self::Money(parts.many(scope)?, parts.currency()?),
             "lookup" => {
                 let of = parts.one(scope)?;
                 let table = parts.needed("in", "the table to look up in")?.table()?;
@@ -158,15 +214,14 @@ impl Form {
     ) -> Result<Value<'r>, Fault> {
         match self {
             Self::Plain(expr) => expr.eval(row),
-            Self::Date(parts) => dates::date(parts, row),
+            Self::Date(parts, forms) => dates::date(parts, forms, row),
             Self::Shift(date, days, sign) => dates::shifted(date, days, *sign, row),
-            Self::Instant(date, time, zone) => dates::instant(date, time.as_ref(), zone, row),
+            Self::Instant(date, time, forms) => dates::instant(date, time.as_ref(), forms, row),
+            Self::Move(from, count, seconds) => dates::moved(from, count, *seconds, row),
             Self::Integer(expr) => Ok(integer(expr, row)?.map_or(Value::Null, Value::Integer)),
+            Self::Number(expr, form) => number(expr, form.as_ref(), row),
             Self::Boolean(expr) => boolean(expr, row),
-            Self::Lower(expr) => Ok(match expr.eval(row)? {
-                Value::Null => Value::Null,
-                value => Value::Text(value.to_text().to_lowercase().into()),
-            }),
+            Self::Text(expr, form) => form.eval(expr, row),
             Self::Sum(terms) => sum(terms, row),
             Self::Max(terms) => {
                 let mut greatest = None;
@@ -260,6 +315,47 @@ impl<'d> Parts<'d> {
         self.find("else").map_or(Ok(Expr::Nothing), |node| Expr::compile(node, scope))
     }
 
+    fn has(&self, key: &str) -> bool {
+        self.find(key).is_some()
+    }
+
+    fn text_form(&self, word: &str, scope: &mut Scope) -> Result<TextForm, MapError> {
+        Ok(match word {
+            "lower" => TextForm::Lower,
+            "slug" => TextForm::Slug,
+            "cut" => {
+                let node = self.needed("chars", "how many characters at most, such as 200")?;
+                let chars = node.value.as_integer().and_then(|it| it.as_str().parse().ok());
+                TextForm::Cut(chars.filter(|it| 0 < *it).ok_or_else(|| {
+                    node.fault("not a number of characters", "write a whole number such as 200")
+                })?)
+            }
+            "extract" => {
+                let node = self.needed("pattern", "a regular expression, such as '([0-9]+)$'")?;
+                TextForm::Extract(Box::new(pattern(node)?))
+            }
+            "hash" => {
+                let key = self.find("key").map(|node| Expr::compile(node, scope)).transpose()?;
+                if let Some(node) = self.find("key").filter(|_| matches!(key, Some(Expr::One(_)))) {
+                    return Err(node.fault("a key is no value of the row", "name a setting"));
+                }
+                TextForm::Hash(key)
+            }
+            _ => {
+                let node = self.needed("country", "the code of the country, such as \"62\"")?;
+                match Expr::compile(node, scope)? {
+                    Expr::Literal(country) if !country.is_empty() && is_digits(&country) => {
+                        TextForm::Phone(country)
+                    }
+                    _ => {
+                        let remedy = "write digits such as \"62\", or name a setting";
+                        return Err(node.fault("not a code of a country", remedy));
+                    }
+                }
+            }
+        })
+    }
+
     fn currency(&self) -> Result<String, MapError> {
         let node = self.needed("currency", "three letters of ISO 4217, such as \"EUR\"")?;
         let currency = node.text()?;
@@ -270,19 +366,53 @@ impl<'d> Parts<'d> {
     }
 }
 
+fn is_digits(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// A regular expression of a map.
+pub(super) fn pattern(node: &Node<'_>) -> Result<Regex, MapError> {
+    let text = node.text()?;
+    Regex::new(text).map_err(|error| {
+        let why = error.to_string();
+        let why = why.lines().last().unwrap_or_default().trim().to_owned();
+        node.fault(format!("not a regular expression: {why}"), "correct it, in single quotes")
+    })
+}
+
+fn forms(node: Option<&Node<'_>>, wanted: Use) -> Result<Vec<DateForm>, MapError> {
+    node.map_or(Ok(Vec::new()), |node| DateForm::compile_all(node, wanted))
+}
+
 /// A fault about the text of an expression.
 pub(super) fn fault(expr: &Expr, rule: &'static str, value: &Value<'_>, is_not: &str) -> Fault {
-    Fault::new(expr.column(), rule, format!("`{}` is not {is_not}", value.to_text()))
+    let quoting = format!("`{}` is not {is_not}", value.to_text());
+    Fault::quoting(expr.column(), rule, quoting, format!("this is not {is_not}"))
 }
 
 /// A whole number; `None` for nothing. `4.00` is one, `4.5` is not.
 pub(super) fn integer(expr: &Expr, row: &Row<'_>) -> Result<Option<i64>, Fault> {
-    match expr.eval(row)? {
-        Value::Null => Ok(None),
-        Value::Integer(number) => Ok(Some(number)),
-        value => match Decimal::of(&value).and_then(|number| number.shifted(0)) {
+    const WANTED: &str = "a whole number";
+    match expr.number(row, "not_integer", WANTED)? {
+        None => Ok(None),
+        Some(number) => match number.shifted(0) {
             Some(number) => Ok(Some(number)),
-            None => Err(fault(expr, "not_integer", &value, "a whole number")),
+            None => Err(fault(expr, "not_integer", &expr.eval(row)?, WANTED)),
+        },
+    }
+}
+
+/// A number in the form of the file, or in its own.
+fn number<'r>(expr: &Expr, form: Option<&NumberForm>, row: &Row<'r>) -> Result<Value<'r>, Fault> {
+    const WANTED: &str = "a number such as 12.50";
+    let Some(form) = form else {
+        return Ok(expr.number(row, "not_number", WANTED)?.map_or(Value::Null, Value::Number));
+    };
+    match expr.eval(row)? {
+        Value::Null => Ok(Value::Null),
+        value => match form.read(&value.to_text()) {
+            Ok(number) => Ok(Value::Number(number)),
+            Err(_) => Err(fault(expr, "not_number", &value, "a number in its declared form")),
         },
     }
 }
@@ -317,13 +447,8 @@ fn sum<'r>(terms: &[Expr], row: &Row<'r>) -> Result<Value<'r>, Fault> {
 fn money<'r>(factors: &[Expr], currency: &'r str, row: &Row<'r>) -> Result<Value<'r>, Fault> {
     let mut product = Decimal::whole(1);
     for factor in factors {
-        let value = factor.eval(row)?;
-        if value == Value::Null {
-            return Ok(Value::Null);
-        }
-        let Some(number) = Decimal::of(&value) else {
-            return Err(fault(factor, "not_number", &value, "a number such as 12.50"));
-        };
+        let number = factor.number(row, "not_number", "a number such as 12.50")?;
+        let Some(number) = number else { return Ok(Value::Null) };
         product = product.times(number).ok_or_else(|| {
             Fault::new(factor.column(), "too_large", "the product is beyond 128 bits".to_owned())
         })?;

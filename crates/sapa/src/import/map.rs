@@ -1,36 +1,33 @@
-//! A map: how the rows of a table become events. Read from TOML, checked whole, then applied.
+//! A map: how the rows of a file become events. Read from TOML, checked whole, then applied.
 //!
-//! The language is explained at the top of `maps/hotel_h1.toml`: `[source]` describes the file,
-//! `[values]` names what is made of its columns, `[every]` and `[[event]]` say what each row tells.
-//! A map has no loops and no clock, and row 7 knows nothing of row 6, except for the counting of
-//! `nth`. What can be found wrong without a file is found when the map is read.
+//! The language is described in `docs/reference/import-maps.md`: `[source]` describes the file,
+//! `[settings]` names what is chosen on the command line, `[values]` names what is made of the
+//! columns, `[every]` and `[[event]]` say what each row tells. A map has no loops and no clock, and
+//! row 7 knows nothing of row 6, except for the counting of `nth`. What can be found wrong without a
+//! file is found when the map is read.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs;
 
 use data_encoding::HEXLOWER;
-use jiff::tz::TimeZone;
+use events::cloudevents::BATCH_EVENTS_MAX;
 use sha2::{Digest, Sha256};
 use toml::de::DeTable;
 
-use super::csv::Delimiter;
 use super::doc::{Doc, Node, members};
 use super::event::{Attributes, Event, attributes};
 use super::fault::{Fault, FileError, MapError, did_you_mean, listed};
 use super::forms::{Counters, Form};
+use super::shipped;
+use super::source::{Format, Source};
 use super::template::{Column, Row, Scope};
 use super::value::push_json_text;
 
-/// The maps that come with the program, by the name `--map` takes.
-pub const SHIPPED: [(&str, &str); 2] = [
-    ("hotel_h1", include_str!("../../maps/hotel_h1.toml")),
-    ("cdnow_sample", include_str!("../../maps/cdnow_sample.toml")),
-];
-
-const TABLES: [&str; 4] = ["source", "values", "every", "event"];
-const SOURCE_KEYS: [&str; 8] =
-    ["source", "format", "delimiter", "columns", "nulls", "zone", "imported", "personal"];
+/// The tables of a map.
+pub(super) const TABLES: [&str; 5] = ["source", "settings", "values", "every", "event"];
+/// The keys of one setting.
+pub(super) const SETTING_KEYS: [&str; 2] = ["about", "default"];
 
 /// A map that was read and found right.
 #[derive(Clone, Debug)]
@@ -44,18 +41,8 @@ pub struct Map {
     values: Vec<(String, Form)>,
     events: Vec<Event>,
     counters: usize,
-}
-
-/// What `[source]` says about the file.
-#[derive(Clone, Debug)]
-struct Source {
-    uri: String,
-    delimiter: Delimiter,
-    columns: Option<Vec<String>>,
-    nulls: Vec<String>,
-    zone: TimeZone,
-    imported: bool,
-    personal: Vec<String>,
+    settings: Vec<(String, String)>,
+    reads_numbers: bool,
 }
 
 /// Where in a file's rows the columns of a map stand.
@@ -75,13 +62,13 @@ impl Binding {
 }
 
 impl Map {
-    /// A shipped map by its name, or a file by its path.
-    pub fn load(name_or_path: &str) -> Result<Self, MapError> {
-        if let Some((name, text)) = SHIPPED.iter().find(|(name, _)| *name == name_or_path) {
-            return Self::parse(&format!("maps/{name}.toml"), text);
+    /// A shipped map by its name, or a file by its path, with what is set on the command line.
+    pub fn load(name_or_path: &str, settings: &[(String, String)]) -> Result<Self, MapError> {
+        if let Some(map) = shipped::find(name_or_path) {
+            return Self::parse_with(&format!("maps/{}.toml", map.name), map.text, settings);
         }
         let text = fs::read_to_string(name_or_path).map_err(|error| {
-            let names: Vec<&str> = SHIPPED.iter().map(|(name, _)| *name).collect();
+            let names: Vec<&str> = shipped::SHIPPED.iter().map(|map| map.name).collect();
             MapError {
                 file: name_or_path.to_owned(),
                 line: 1,
@@ -90,11 +77,16 @@ impl Map {
                 remedy: format!("name a file, or one of the shipped maps {}", listed(&names)),
             }
         })?;
-        Self::parse(name_or_path, &text)
+        Self::parse_with(name_or_path, &text, settings)
+    }
+
+    /// Reads a map that needs no settings; `file` is what faults call it.
+    pub fn parse(file: &str, text: &str) -> Result<Self, MapError> {
+        Self::parse_with(file, text, &[])
     }
 
     /// Reads a map; `file` is what faults call it.
-    pub fn parse(file: &str, text: &str) -> Result<Self, MapError> {
+    pub fn parse_with(file: &str, text: &str, set: &[(String, String)]) -> Result<Self, MapError> {
         let doc = Doc { file, text };
         let table = DeTable::parse(text).map_err(|error| {
             let at = error.span().map_or(0, |span| span.start);
@@ -111,14 +103,19 @@ impl Map {
         let missing = |key: &str, remedy: &str| {
             doc.fault(0, key, format!("`{key}` is missing"), remedy.to_owned())
         };
+        let settings = read_settings(&doc, find("settings"), set)?;
         let source = find("source")
             .ok_or_else(|| missing("source", "add [source] with `source` and `format`"))?;
-        let source = Source::read(source)?;
+        let source = Source::read(source, &settings)?;
 
-        let mut scope = Scope { declared: source.columns.clone(), ..Scope::default() };
+        let mut scope = Scope {
+            declared: source.declared_columns().map(<[String]>::to_vec),
+            settings,
+            ..Scope::default()
+        };
         let values = find("values").map_or(Ok(Vec::new()), Node::table)?;
         scope.all_values = values.iter().map(|(name, _)| (*name).to_owned()).collect();
-        let values = read_values(&values, &mut scope, &source)?;
+        let values = read_values(&values, &mut scope)?;
         let every = match find("every") {
             Some(node) => attributes(node, &[], &mut scope)?,
             None => Attributes::new(),
@@ -126,12 +123,15 @@ impl Map {
         let events = find("event").ok_or_else(|| missing("event", "add at least one [[event]]"))?;
         let events = read_events(events, &every, source.imported, &mut scope)?;
 
+        let set = serde_json::to_string(&scope.settings).unwrap_or_default();
         let mut map = Self {
             name: file.to_owned(),
-            hash: HEXLOWER.encode(&Sha256::digest(text)),
+            hash: HEXLOWER.encode(&Sha256::digest(format!("{text}{set}"))),
             quoted_source: String::new(),
             columns: scope.used,
             counters: scope.counters,
+            reads_numbers: scope.reads_numbers,
+            settings: scope.settings,
             source,
             values,
             events,
@@ -167,21 +167,33 @@ impl Map {
         self.source.uri = source;
     }
 
-    pub(super) fn delimiter(&self) -> Delimiter {
-        self.source.delimiter
+    /// How the file is built.
+    pub(super) fn description(&self) -> &Source {
+        &self.source
     }
 
-    /// The columns of a file without a header.
-    pub(super) fn declared_columns(&self) -> Option<&[String]> {
-        self.source.columns.as_deref()
+    /// The map reads numbers and does not say how the file writes them.
+    #[must_use]
+    pub fn leaves_numbers_open(&self) -> bool {
+        self.reads_numbers && self.source.spelling.numbers.is_open()
     }
 
     pub(super) fn is_personal(&self, column: &str) -> bool {
-        self.source.personal.iter().any(|personal| personal == column)
+        !self.is_table() || self.source.personal.iter().any(|personal| personal == column)
     }
 
+    /// What people wrote freely (chats, calendars) is personal without being declared so.
     pub(super) fn has_personal(&self) -> bool {
-        !self.source.personal.is_empty()
+        !self.is_table() || !self.source.personal.is_empty()
+    }
+
+    fn is_table(&self) -> bool {
+        matches!(self.source.format, Format::Table { .. })
+    }
+
+    /// The names of the columns that the map uses.
+    pub(super) fn used_columns(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().map(|column| column.name.as_str())
     }
 
     /// The name of a column the map uses.
@@ -212,6 +224,14 @@ impl Map {
             return Err(refused(
                 format!("`{name}` is a column here and a value of {}", self.name),
                 "give the value another name".to_owned(),
+            ));
+        }
+        if let Some((name, _)) =
+            self.settings.iter().find(|(name, _)| known.contains(&name.as_str()))
+        {
+            return Err(refused(
+                format!("`{name}` is a column here and a setting of {}", self.name),
+                "give the setting another name".to_owned(),
             ));
         }
         let mut places = Vec::with_capacity(self.columns.len());
@@ -248,8 +268,13 @@ impl Map {
         let cells = self.cells(binding, fields);
         let row = self.row(number, &cells, counters);
         for event in &self.events {
-            if let Some(json) = event.of(&row, &self.quoted_source)? {
-                out.push(json.into_bytes());
+            match event.of(&row, &self.quoted_source) {
+                Ok(Some(json)) => out.push(json.into_bytes()),
+                Ok(None) => {}
+                Err(mut fault) => {
+                    fault.event_id = self.events.iter().find_map(|it| it.id_of(&row));
+                    return Err(fault);
+                }
             }
         }
         Ok(())
@@ -270,7 +295,12 @@ impl Map {
     }
 
     fn cells<'r>(&self, binding: &Binding, fields: &'r [Cow<'_, str>]) -> Vec<Option<&'r str>> {
-        let meant = |text: &&str| !self.source.nulls.iter().any(|null| null == text);
+        // Only a table can have a column that is there and empty.
+        let empty_is_null = !self.is_table();
+        let meant = |text: &&str| {
+            let is_null = self.source.nulls.iter().any(|null| null == text);
+            !is_null && (!empty_is_null || !text.is_empty())
+        };
         let cell = |place: &usize| fields.get(*place).map(AsRef::as_ref).filter(meant);
         binding.places.iter().map(cell).collect()
     }
@@ -281,92 +311,75 @@ impl Map {
         cells: &'r [Option<&'r str>],
         counters: &mut Counters,
     ) -> Row<'r> {
-        let mut row = Row { number, cells, values: Vec::with_capacity(self.values.len()) };
+        let (spelling, values) = (&self.source.spelling, Vec::with_capacity(self.values.len()));
+        let mut row = Row { number, spelling, cells, values };
         for (name, form) in &self.values {
             // A value nobody asks for may be wrong: its fault waits until an event uses it.
-            let value = form.eval(&row, counters).map_err(|mut fault| {
-                if !fault.detail.starts_with("value ") {
-                    fault.detail = format!("value `{name}`: {}", fault.detail);
-                }
-                fault
-            });
+            let value = form.eval(&row, counters).map_err(|fault| fault.of_value(name));
             row.values.push(value);
         }
         row
     }
 }
 
-impl Source {
-    fn read(node: &Node<'_>) -> Result<Self, MapError> {
-        let members = node.table()?;
-        for (key, member) in &members {
-            if !SOURCE_KEYS.contains(key) {
-                let rule = format!("[source] has no `{key}`");
-                return Err(member.fault(rule, did_you_mean(key, &SOURCE_KEYS)));
-            }
-        }
-        let find = |key: &str| members.iter().find(|(name, _)| *name == key).map(|(_, node)| node);
-        let texts = |key: &str| find(key).map(Node::texts).transpose();
-        let source = find("source").ok_or_else(|| {
-            node.fault("`source` is missing", "add it, such as source = \"/import/hotel\"")
-        })?;
-        if let Some(format) = find("format")
-            && format.text()? != "csv"
-        {
-            return Err(format.fault(
-                "a map reads tables only",
-                "write format = \"csv\"; events in JSON Lines need no map",
-            ));
-        }
-        let zone = match find("zone") {
-            None => TimeZone::UTC,
-            Some(zone) => TimeZone::get(zone.text()?).map_err(|_| {
-                let rule = format!("`{}` is not a time zone", zone.text().unwrap_or_default());
-                zone.fault(rule, "write one such as \"Asia/Jakarta\" or \"UTC\"")
-            })?,
+/// What is chosen on the command line: given, or the default that the map names.
+fn read_settings(
+    doc: &Doc<'_>,
+    node: Option<&Node<'_>>,
+    set: &[(String, String)],
+) -> Result<Vec<(String, String)>, MapError> {
+    let members = node.map_or(Ok(Vec::new()), Node::table)?;
+    let known: Vec<&str> = members.iter().map(|(name, _)| *name).collect();
+    if let Some((name, _)) = set.iter().find(|(name, _)| !known.contains(&name.as_str())) {
+        let remedy = match known.as_slice() {
+            [] => "this map has no settings; take it away".to_owned(),
+            known => did_you_mean(name, known),
         };
-        Ok(Self {
-            uri: source.text()?.to_owned(),
-            delimiter: find("delimiter").map_or(Ok(Delimiter::Character(',')), delimiter)?,
-            columns: texts("columns")?,
-            nulls: texts("nulls")?.unwrap_or_else(|| vec![String::new()]),
-            zone,
-            imported: find("imported").map_or(Ok(true), Node::truth)?,
-            personal: texts("personal")?.unwrap_or_default(),
-        })
+        return Err(doc.fault(0, &format!("--set {name}"), "the map has no such setting", remedy));
     }
-}
-
-fn delimiter(node: &Node<'_>) -> Result<Delimiter, MapError> {
-    match node.text()? {
-        "blank" => return Ok(Delimiter::Blank),
-        "tab" => return Ok(Delimiter::Character('\t')),
-        text => {
-            let mut characters = text.chars();
-            if let (Some(character), None) = (characters.next(), characters.next())
-                && character.is_ascii()
-                && !matches!(character, '"' | '\n' | '\r')
-            {
-                return Ok(Delimiter::Character(character));
-            }
+    let mut settings = Vec::with_capacity(members.len());
+    for (name, node) in &members {
+        if *name == "row" {
+            return Err(node.fault("`row` already names the row", "choose another name"));
         }
+        let parts = node.table()?;
+        if let Some((key, part)) = parts.iter().find(|(key, _)| !SETTING_KEYS.contains(key)) {
+            let rule = format!("a setting has no `{key}`");
+            return Err(part.fault(rule, did_you_mean(key, &SETTING_KEYS)));
+        }
+        let part =
+            |wanted: &str| parts.iter().find(|(key, _)| *key == wanted).map(|(_, node)| node);
+        let about = part("about").ok_or_else(|| {
+            node.fault("`about` is missing", "say what the setting is for, for whoever imports")
+        })?;
+        let about = about.text()?;
+        let given = set.iter().find(|(given, _)| given == name).map(|(_, value)| value.clone());
+        let value = match (given, part("default")) {
+            (Some(value), _) => value,
+            (None, Some(default)) => default.text()?.to_owned(),
+            (None, None) => {
+                let remedy = format!("add --set {name}=…: {about}");
+                return Err(node.fault("the map needs this setting", remedy));
+            }
+        };
+        settings.push(((*name).to_owned(), value));
     }
-    Err(node.fault("not a delimiter", "write one ASCII character, \"tab\", or \"blank\""))
+    Ok(settings)
 }
 
 fn read_values(
     nodes: &[(&str, Node<'_>)],
     scope: &mut Scope,
-    source: &Source,
 ) -> Result<Vec<(String, Form)>, MapError> {
     let mut values = Vec::with_capacity(nodes.len());
     for (name, node) in nodes {
-        let declared = source.columns.iter().flatten().any(|column| column == name);
-        if declared || *name == "row" {
-            let rule = format!("`{name}` already names a column or the row");
+        let declared = scope.declared.iter().flatten().any(|column| column == name);
+        let set = scope.settings.iter().any(|(setting, _)| setting == name);
+        if declared || set || *name == "row" {
+            let rule = format!("`{name}` already names a column, a setting or the row");
             return Err(node.fault(rule, "choose another name"));
         }
-        let form = Form::compile(node, scope, &source.zone)?;
+        let form = Form::compile(node, scope)?;
         scope.values.push((*name).to_owned());
         values.push(((*name).to_owned(), form));
     }
@@ -389,6 +402,11 @@ fn read_events(
             ));
         }
         events.push(event);
+    }
+    // A row is recorded as one request.
+    if BATCH_EVENTS_MAX < events.len() {
+        let rule = format!("a row has at most {BATCH_EVENTS_MAX} events");
+        return Err(node.fault(rule, "split the map into two"));
     }
     Ok(events)
 }

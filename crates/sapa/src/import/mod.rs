@@ -1,4 +1,4 @@
-//! History out of files: JSON Lines of events as they are, or a table through a [`Map`].
+//! History out of files: JSON Lines of events as they are, or rows through a [`Map`].
 //!
 //! [`Reader`] turns a file into events one row at a time, in bounded memory. It promises that the
 //! same file and map always give the same events with the same ids, and that a bad row costs that
@@ -6,8 +6,10 @@
 //! It records nothing and validates nothing; events go through the one validator like all others.
 
 pub mod batch;
+mod calendar;
 pub mod checkpoint;
 mod csv;
+mod date_forms;
 mod dates;
 mod doc;
 mod event;
@@ -15,7 +17,14 @@ mod fault;
 mod forms;
 mod lines;
 mod map;
+mod numbers;
+mod report;
+mod rows;
+pub mod shipped;
+mod source;
+mod spelling;
 mod template;
+mod texts;
 mod value;
 
 #[cfg(test)]
@@ -27,30 +36,28 @@ use std::fmt;
 use std::io::{self, Read};
 use std::path::Path;
 
+use self::calendar::Calendar;
 use self::csv::Split;
-use self::fault::Fault;
 pub use self::fault::{FileError, MapError, RowError};
 use self::forms::Counters;
 use self::lines::{Line, Lines};
 use self::map::Binding;
-pub use self::map::{Map, SHIPPED};
+pub use self::map::Map;
+use self::report::explain;
+use self::rows::RowReader;
+use self::source::Format;
+use self::template::AMBIGUOUS_NUMBER;
 
 /// The longest line that is kept: four times the largest event.
 pub const LINE_BYTES_MAX: usize = 1024 * 1024;
-
-/// A quoted field that runs over more lines than this is a stray quote, not a long remark.
-const LINES_PER_ROW_MAX: usize = 100;
-
-/// How much of a field an excerpt shows.
-const EXCERPT_CHARS: usize = 40;
 
 /// What is in a file and how it becomes events.
 #[derive(Debug)]
 pub enum Plan {
     /// One structured event a line, passed on as it is.
     JsonLines,
-    /// A table whose rows become events through a map.
-    Csv(Box<Map>),
+    /// Rows that become events through a map.
+    Mapped(Box<Map>),
 }
 
 /// One event of a file, or one row that gives none.
@@ -79,7 +86,9 @@ pub struct Reader {
     plan: Plan,
     binding: Binding,
     counters: Counters,
+    calendar: Calendar,
     row: u64,
+    rows_without_events: u64,
     start_after_row: u64,
     ready: VecDeque<Item>,
     ended: bool,
@@ -97,7 +106,15 @@ impl fmt::Debug for Reader {
 impl Reader {
     /// Opens a file, plain or gzipped, or standard input for `-`, and begins after a row (0 for the
     /// beginning). Rows before are read but not turned into events.
+    ///
+    /// A map that does not say how the file writes numbers is refused here, with the first row whose
+    /// number can be read in two ways; for that the file is read once more.
     pub fn open(path: &Path, plan: Plan, start_after_row: u64) -> Result<Self, FileError> {
+        if let Plan::Mapped(map) = &plan
+            && map.leaves_numbers_open()
+        {
+            refuse_open_numbers(path, map)?;
+        }
         let (lines, size) = Lines::open(path)?;
         Self::begin(path.display().to_string(), size, lines, plan, start_after_row)
     }
@@ -119,6 +136,12 @@ impl Reader {
         self.size
     }
 
+    /// Rows so far of which the map made no event.
+    #[must_use]
+    pub fn rows_without_events(&self) -> u64 {
+        self.rows_without_events
+    }
+
     fn begin(
         file: String,
         size: Option<u64>,
@@ -128,7 +151,7 @@ impl Reader {
     ) -> Result<Self, FileError> {
         let (binding, counters) = match &plan {
             Plan::JsonLines => (Binding::default(), Counters::new()),
-            Plan::Csv(map) => (header(&file, &mut lines, map)?, map.counters()),
+            Plan::Mapped(map) => (header(&file, &mut lines, map)?, map.counters()),
         };
         let ready = VecDeque::new();
         Ok(Self {
@@ -138,7 +161,9 @@ impl Reader {
             plan,
             binding,
             counters,
+            calendar: Calendar::default(),
             row: 0,
+            rows_without_events: 0,
             start_after_row,
             ready,
             ended: false,
@@ -147,31 +172,45 @@ impl Reader {
 
     /// Reads one row and puts what comes of it into `ready`; `false` at the end of the file.
     fn read_row(&mut self) -> io::Result<bool> {
-        let Some(line) = next_full(&mut self.lines)? else { return Ok(false) };
-        self.row += 1;
-        let (number, row) = (line.number, self.row);
-        let skipped = row <= self.start_after_row;
         let mut events = Vec::new();
-        let read = if line.cut {
-            Err(too_long(line))
-        } else {
-            match &self.plan {
-                Plan::JsonLines => {
-                    events.push(line.text.trim_ascii().to_vec());
-                    Ok(Vec::new())
-                }
-                Plan::Csv(map) => Table {
-                    map,
-                    binding: &self.binding,
-                    counters: &mut self.counters,
-                    row,
-                    skipped,
-                }
-                .read(line, &mut self.lines, &mut events)?,
+        let row = self.row + 1;
+        let skipped = row <= self.start_after_row;
+        let is_calendar = matches!(&self.plan, Plan::Mapped(map)
+            if matches!(map.description().format, Format::Calendar));
+        let (number, read) = if is_calendar {
+            match self.read_calendar(row, skipped, &mut events)? {
+                Some(read) => read,
+                None => return Ok(false),
             }
+        } else {
+            let Some(line) = next_full(&mut self.lines)? else { return Ok(false) };
+            let number = line.number;
+            let read = if line.cut {
+                Err(too_long(line))
+            } else {
+                match &self.plan {
+                    Plan::JsonLines => {
+                        events.push(line.text.trim_ascii().to_vec());
+                        Ok(Vec::new())
+                    }
+                    Plan::Mapped(map) => {
+                        let (binding, counters) = (&self.binding, &mut self.counters);
+                        RowReader { map, binding, counters, row, skipped }.read(
+                            line,
+                            &mut self.lines,
+                            &mut events,
+                        )?
+                    }
+                }
+            };
+            (number, read)
         };
+        self.row = row;
         if skipped {
             return Ok(true);
+        }
+        if read.is_ok() && events.is_empty() {
+            self.rows_without_events += 1;
         }
         let bytes_read = self.lines.bytes_read();
         let (raw, outcomes) = match read {
@@ -191,6 +230,24 @@ impl Reader {
             last.raw = raw;
         }
         Ok(true)
+    }
+
+    /// The next event of a calendar, and the line where it begins.
+    fn read_calendar(
+        &mut self,
+        row: u64,
+        skipped: bool,
+        events: &mut Vec<Vec<u8>>,
+    ) -> io::Result<Option<(u64, rows::Read)>> {
+        let Plan::Mapped(map) = &self.plan else { return Ok(None) };
+        let Some(piece) = self.calendar.next_event(&mut self.lines)? else { return Ok(None) };
+        let (binding, counters) = (&self.binding, &mut self.counters);
+        let read = match self.calendar.fields(&piece, map) {
+            Ok(fields) => RowReader { map, binding, counters, row, skipped }
+                .apply(piece.line, &piece.raw, &fields, events),
+            Err(fault) => Err(explain(map, binding, piece.line, &piece.raw, &[], fault)),
+        };
+        Ok(Some((piece.line, read.map(|()| piece.raw))))
     }
 }
 
@@ -226,12 +283,35 @@ fn next_full(lines: &mut Lines) -> io::Result<Option<Line>> {
     Ok(None)
 }
 
+/// Reads a file to its end, only to see that no number of it has two meanings.
+fn refuse_open_numbers(path: &Path, map: &Map) -> Result<(), FileError> {
+    let file = path.display().to_string();
+    let remedy = "say in [source] how numbers are written: decimal = \".\", or decimal = \",\" and \
+                  thousands = \".\"";
+    let refused = |line, rule: String, remedy: String| FileError::Refused {
+        file: file.clone(),
+        line,
+        rule,
+        remedy,
+    };
+    if path.as_os_str() == "-" {
+        let rule = "the map does not say how numbers are written".to_owned();
+        return Err(refused(1, rule, remedy.to_owned()));
+    }
+    let (lines, size) = Lines::open(path)?;
+    for item in Reader::begin(file.clone(), size, lines, Plan::Mapped(Box::new(map.clone())), 0)? {
+        let Err(error) = item?.outcome else { continue };
+        if error.rule == AMBIGUOUS_NUMBER {
+            let column = error.column.map(|it| format!("column `{it}`: ")).unwrap_or_default();
+            let rule = format!("{column}{}", error.detail);
+            return Err(refused(error.line, rule, format!("{remedy}\n{}", error.excerpt)));
+        }
+    }
+    Ok(())
+}
+
 /// Finds the columns of the map: in the first line, or in the map itself.
 fn header(file: &str, lines: &mut Lines, map: &Map) -> Result<Binding, FileError> {
-    if let Some(columns) = map.declared_columns() {
-        let columns: Vec<Cow<'_, str>> = columns.iter().map(Cow::from).collect();
-        return map.bind(file, 0, &columns);
-    }
     let unreadable = |source| FileError::Unreadable { file: file.to_owned(), source };
     let refused = |line, rule: &str, remedy: &str| FileError::Refused {
         file: file.to_owned(),
@@ -239,136 +319,42 @@ fn header(file: &str, lines: &mut Lines, map: &Map) -> Result<Binding, FileError
         rule: rule.to_owned(),
         remedy: remedy.to_owned(),
     };
+    let source = map.description();
+    for _ in 0..source.skip {
+        lines.next().map_err(unreadable)?;
+    }
+    if matches!(source.format, Format::Calendar) {
+        let first = next_full(lines).map_err(unreadable)?;
+        let begins = |it: &Line| it.text.trim_ascii_end().eq_ignore_ascii_case(b"BEGIN:VCALENDAR");
+        if !first.as_ref().is_some_and(begins) {
+            return Err(refused(
+                1,
+                "no calendar: it does not begin with BEGIN:VCALENDAR",
+                "name an .ics file, or a map of another format",
+            ));
+        }
+        let columns: Vec<Cow<'_, str>> = map.used_columns().map(Cow::from).collect();
+        return map.bind(file, 0, &columns);
+    }
+    if let Some(columns) = source.declared_columns() {
+        let columns: Vec<Cow<'_, str>> = columns.iter().map(Cow::from).collect();
+        return map.bind(file, 0, &columns);
+    }
     let remedy = "give the file a first line with names, or the map `columns`";
     let Some(line) = next_full(lines).map_err(unreadable)? else {
         return Err(refused(1, "an empty file without a header", remedy));
     };
+    let Format::Table { delimiter, .. } = &source.format else {
+        return Err(refused(line.number, "no table", remedy));
+    };
     let mut fields = Vec::new();
-    let text = std::str::from_utf8(&line.text)
-        .map_err(|_| refused(line.number, "the header is not UTF-8", "save the file as UTF-8"))?;
-    match csv::split(text, map.delimiter(), &mut fields) {
+    let text = source.encoding.decode(&line.text).ok_or_else(|| {
+        let remedy = "save the file as UTF-8, or declare its `encoding` in [source]";
+        refused(line.number, "the header is not UTF-8", remedy)
+    })?;
+    match csv::split(&text, *delimiter, &mut fields) {
         Split::Whole if !line.cut => map.bind(file, line.number, &fields),
         _ => Err(refused(line.number, "the header is not one row of names", remedy)),
-    }
-}
-
-/// One row of a table on its way through a map.
-struct Table<'t> {
-    map: &'t Map,
-    binding: &'t Binding,
-    counters: &'t mut Counters,
-    row: u64,
-    /// Recorded by an earlier run: read it, count it, and make nothing of it.
-    skipped: bool,
-}
-
-impl Table<'_> {
-    /// Turns a row into events and gives it as it was read. The row may go on over the following lines inside quotes; when that
-    /// ends badly only its first line is blamed and the others are read again as rows.
-    fn read(
-        mut self,
-        first: Line,
-        lines: &mut Lines,
-        events: &mut Vec<Vec<u8>>,
-    ) -> io::Result<Result<Vec<u8>, RowError>> {
-        let mut following: Vec<Line> = Vec::new();
-        let mut raw = first.text.clone();
-        loop {
-            let Ok(text) = std::str::from_utf8(&raw) else {
-                let fault = Fault::new(None, "encoding", "the row is not UTF-8".to_owned());
-                return Ok(Err(self.blame(first, following, lines, &[], &fault)));
-            };
-            let mut fields = Vec::new();
-            let split = csv::split(text, self.map.delimiter(), &mut fields);
-            if split == Split::Open
-                && following.len() < LINES_PER_ROW_MAX
-                && let Some(next) = lines.next()?
-            {
-                let fits = !next.cut && raw.len() + next.text.len() < LINE_BYTES_MAX;
-                if fits {
-                    drop(fields);
-                    raw.push(b'\n');
-                    raw.extend_from_slice(&next.text);
-                    following.push(next);
-                    continue;
-                }
-                following.push(next);
-            }
-            let fault = match self.fault_of(split, fields.len()) {
-                Some(fault) => fault,
-                None if self.skipped => {
-                    self.map.count(self.binding, self.row, &fields, self.counters);
-                    return Ok(Ok(Vec::new()));
-                }
-                None => {
-                    let applied =
-                        self.map.apply(self.binding, self.row, &fields, self.counters, events);
-                    let told = applied.map_err(|fault| self.explain(&first, &raw, &fields, &fault));
-                    drop(fields);
-                    return Ok(told.map(|()| raw));
-                }
-            };
-            // The key of a bad row may still be readable; then rows after it keep their numbers.
-            self.map.count(self.binding, self.row, &fields, self.counters);
-            return Ok(Err(self.blame(first, following, lines, &fields, &fault)));
-        }
-    }
-
-    fn fault_of(&self, split: Split, found: usize) -> Option<Fault> {
-        let wanted = self.binding.names.len();
-        let (rule, detail) = match split {
-            Split::Open => ("quotes", "a quote opens a field and nothing closes it".to_owned()),
-            Split::Stray => ("quotes", "text follows a closing quote".to_owned()),
-            Split::Whole if found != wanted => {
-                ("columns", format!("{found} fields where there are {wanted} columns"))
-            }
-            Split::Whole => return None,
-        };
-        Some(Fault::new(None, rule, detail))
-    }
-
-    /// A row that cannot be taken apart: its first line is bad, the others get another chance.
-    fn blame(
-        &mut self,
-        first: Line,
-        following: Vec<Line>,
-        lines: &mut Lines,
-        fields: &[Cow<'_, str>],
-        fault: &Fault,
-    ) -> RowError {
-        lines.put_back(following);
-        let error = self.explain(&first, &first.text, fields, fault);
-        RowError { raw: first.text, ..error }
-    }
-
-    /// Adds the place to a fault, and hides what the map calls personal.
-    fn explain(&self, line: &Line, raw: &[u8], fields: &[Cow<'_, str>], fault: &Fault) -> RowError {
-        let mut detail = fault.detail.clone();
-        let mut shown = Vec::with_capacity(fields.len());
-        for (name, field) in self.binding.names.iter().zip(fields) {
-            if self.map.is_personal(name) && !field.is_empty() {
-                detail = detail.replace(field.as_ref(), "***");
-                shown.push("***".to_owned());
-            } else {
-                shown.push(shortened(field));
-            }
-        }
-        let place = fault.column.and_then(|column| self.binding.place(column));
-        let excerpt = match place {
-            Some(place) => pointed(&shown, place),
-            None if self.map.has_personal() => {
-                "(not shown: the map marks columns as personal)".into()
-            }
-            None => shortened_to(&String::from_utf8_lossy(raw), 2 * EXCERPT_CHARS),
-        };
-        RowError {
-            line: line.number,
-            column: fault.column.and_then(|column| self.map.column(column)).map(str::to_owned),
-            rule: fault.rule,
-            detail,
-            excerpt,
-            raw: raw.to_vec(),
-        }
     }
 }
 
@@ -380,41 +366,6 @@ fn too_long(line: Line) -> RowError {
         detail: format!("the line is longer than {LINE_BYTES_MAX} bytes (LINE_BYTES_MAX)"),
         excerpt: String::new(),
         raw: line.text,
+        event: None,
     }
-}
-
-/// The field at fault between its neighbours, and a line below that points at it.
-fn pointed(fields: &[String], place: usize) -> String {
-    let field = fields.get(place).map_or("", String::as_str);
-    let before = fields.get(place.saturating_sub(2)..place).unwrap_or_default();
-    let after = fields.get(place + 1..).unwrap_or_default();
-    let mut text = if place > 2 { "…,".to_owned() } else { String::new() };
-    for field in before {
-        text.push_str(field);
-        text.push(',');
-    }
-    let blanks = " ".repeat(text.chars().count());
-    text.push_str(field);
-    for field in after.iter().take(2) {
-        text.push(',');
-        text.push_str(field);
-    }
-    if after.len() > 2 {
-        text.push_str(",…");
-    }
-    format!("{text}\n{blanks}{}", "^".repeat(field.chars().count().max(1)))
-}
-
-fn shortened(text: &str) -> String {
-    shortened_to(text, EXCERPT_CHARS)
-}
-
-/// One line of at most so many characters, with `…` where something was cut.
-fn shortened_to(text: &str, chars: usize) -> String {
-    let mut all = text.chars().map(|c| if c.is_control() { ' ' } else { c });
-    let mut short: String = all.by_ref().take(chars).collect();
-    if all.next().is_some() {
-        short.push('…');
-    }
-    short
 }

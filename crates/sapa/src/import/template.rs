@@ -11,7 +11,9 @@ use toml::de::DeValue;
 
 use super::doc::Node;
 use super::fault::{Fault, MapError, did_you_mean};
-use super::value::{Decimal, Value};
+use super::numbers::{Decimal, Misread};
+use super::spelling::Spelling;
+use super::value::Value;
 
 /// What a name stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +47,10 @@ pub(super) struct Scope {
     pub(super) all_values: Vec<String>,
     /// How many `nth` the map has so far.
     pub(super) counters: usize,
+    /// What was set on the command line, or its default: the same for every row.
+    pub(super) settings: Vec<(String, String)>,
+    /// Something so far reads texts of the file as numbers.
+    pub(super) reads_numbers: bool,
 }
 
 impl Scope {
@@ -83,6 +89,8 @@ impl Scope {
 /// One row while it is being turned into events.
 pub(super) struct Row<'r> {
     pub(super) number: u64,
+    /// How the file writes numbers and times.
+    pub(super) spelling: &'r Spelling,
     /// The columns the map uses; `None` is a text that means nothing.
     pub(super) cells: &'r [Option<&'r str>],
     pub(super) values: Vec<Result<Value<'r>, Fault>>,
@@ -131,6 +139,9 @@ pub(super) enum Piece {
     /// A name and the width its text is filled to with zeros on the left.
     Padded(Name, usize),
 }
+
+/// The rule that is broken by a number whose form the map leaves open.
+pub(super) const AMBIGUOUS_NUMBER: &str = "number_form";
 
 /// No number needs more zeros than that, and a slip of the pen shall not fill the memory.
 const WIDTH_MAX: usize = 40;
@@ -183,11 +194,16 @@ impl Expr {
                     let remedy = "write {name}, or {{ and }} for braces that stand for themselves";
                     return Err(node.fault(format!("an unmatched brace in `{text}`"), remedy));
                 };
+                rest = after;
+                let set = scope.settings.iter().find(|(setting, _)| setting == name.trim());
+                if let Some((_, value)) = set {
+                    literal.push_str(value);
+                    continue;
+                }
                 if !literal.is_empty() {
                     pieces.push(Piece::Literal(std::mem::take(&mut literal)));
                 }
                 pieces.push(piece(name, node, scope)?);
-                rest = after;
             }
         }
         literal.push_str(rest);
@@ -221,6 +237,34 @@ impl Expr {
                 Value::Text(Cow::Owned(out))
             }
         })
+    }
+
+    /// The value as a number; `None` for nothing. `is_not` says what was wanted.
+    pub(super) fn number(
+        &self,
+        row: &Row<'_>,
+        rule: &'static str,
+        is_not: &str,
+    ) -> Result<Option<Decimal>, Fault> {
+        let value = self.eval(row)?;
+        match self.number_of(&value, row) {
+            Ok(number) => Ok(Some(number)),
+            Err(_) if value == Value::Null => Ok(None),
+            Err(misread) => Err(misread_fault(self.column(), rule, &value, &misread, is_not)),
+        }
+    }
+
+    /// A value of this expression as a number. What stands in the map is written as maps are.
+    fn number_of(&self, value: &Value<'_>, row: &Row<'_>) -> Result<Decimal, Misread> {
+        match value {
+            Value::Integer(number) | Value::Money(number, _) => Ok(Decimal::whole(*number)),
+            Value::Number(number) => Ok(*number),
+            Value::Text(text) if self.is_constant() => {
+                Decimal::parse(text).ok_or(Misread::NotNumber)
+            }
+            Value::Text(text) => row.spelling.numbers.read(text),
+            _ => Err(Misread::NotNumber),
+        }
     }
 
     /// The first column that is named here, for faults.
@@ -338,6 +382,10 @@ impl Condition {
                 "put the name of a column or value in braces",
             ));
         }
+        let is_number =
+            |it: &Expr| matches!(it, Expr::Literal(text) if Decimal::parse(text).is_some());
+        let is_of_order = !matches!(relation, Relation::Equal | Relation::Unequal);
+        scope.reads_numbers |= is_of_order || is_number(&left) || is_number(&right);
         Ok(Self { text: text.to_owned(), left, relation, right })
     }
 
@@ -350,7 +398,7 @@ impl Condition {
                 _ => false,
             });
         }
-        let order = compare(&left, &right);
+        let order = self.compare(&left, &right, row)?;
         Ok(match (self.relation, order) {
             (Relation::Equal, order) => order == Some(Ordering::Equal),
             (Relation::Unequal, order) => order != Some(Ordering::Equal),
@@ -361,30 +409,80 @@ impl Condition {
             (_, None) => {
                 let column = self.left.column().or(self.right.column());
                 let (left, right) = (left.to_text(), right.to_text());
-                let detail = format!(
-                    "`{}` compares `{left}` with `{right}`; only numbers and dates have an order",
-                    self.text
-                );
-                return Err(Fault::new(column, "not_comparable", detail));
+                let only = "only numbers and dates have an order";
+                return Err(Fault::quoting(
+                    column,
+                    "not_comparable",
+                    format!("`{}` compares `{left}` with `{right}`; {only}", self.text),
+                    format!("`{}` compares two texts; {only}", self.text),
+                ));
             }
+        })
+    }
+
+    /// How the sides stand to each other; `None` if they differ and have no order.
+    fn compare(
+        &self,
+        left: &Value<'_>,
+        right: &Value<'_>,
+        row: &Row<'_>,
+    ) -> Result<Option<Ordering>, Fault> {
+        if left == right {
+            return Ok(Some(Ordering::Equal));
+        }
+        match (self.left.number_of(left, row), self.right.number_of(right, row)) {
+            (Ok(left), Ok(right)) => return Ok(left.compared(right)),
+            (Err(misread @ Misread::Ambiguous(..)), Ok(_) | Err(Misread::Ambiguous(..))) => {
+                let column = self.left.column();
+                return Err(misread_fault(column, "not_comparable", left, &misread, "a number"));
+            }
+            (Ok(_), Err(misread @ Misread::Ambiguous(..))) => {
+                let column = self.right.column();
+                return Err(misread_fault(column, "not_comparable", right, &misread, "a number"));
+            }
+            _ => {}
+        }
+        Ok(match (left, right) {
+            (Value::Date(left), Value::Date(right)) => Some(left.cmp(right)),
+            (Value::Instant(left), Value::Instant(right)) => Some(left.cmp_instant(right)),
+            (Value::Date(date), Value::Text(text)) => {
+                text.parse().ok().map(|other| date.cmp(&other))
+            }
+            (Value::Text(text), Value::Date(date)) => {
+                text.parse().ok().map(|other: jiff::civil::Date| other.cmp(date))
+            }
+            _ => (left.to_text() == right.to_text()).then_some(Ordering::Equal),
         })
     }
 }
 
-/// How two values stand to each other; `None` if they differ and have no order.
-fn compare(left: &Value<'_>, right: &Value<'_>) -> Option<Ordering> {
-    if left == right {
-        return Some(Ordering::Equal);
-    }
-    if let (Some(left), Some(right)) = (Decimal::of(left), Decimal::of(right)) {
-        return left.compared(right);
-    }
-    match (left, right) {
-        (Value::Date(left), Value::Date(right)) => Some(left.cmp(right)),
-        (Value::Date(date), Value::Text(text)) => text.parse().ok().map(|other| date.cmp(&other)),
-        (Value::Text(text), Value::Date(date)) => {
-            text.parse().ok().map(|other: jiff::civil::Date| other.cmp(date))
-        }
-        _ => (left.to_text() == right.to_text()).then_some(Ordering::Equal),
+/// Why a text gives no number, with both readings where it gives two.
+fn misread_fault(
+    column: Option<usize>,
+    rule: &'static str,
+    value: &Value<'_>,
+    misread: &Misread,
+    is_not: &str,
+) -> Fault {
+    let text = value.to_text();
+    match misread {
+        Misread::Ambiguous(with, without) => Fault::quoting(
+            column,
+            AMBIGUOUS_NUMBER,
+            format!("`{text}` can be {with} or {without}"),
+            "the number can be read in two ways",
+        ),
+        Misread::Undeclared => Fault::quoting(
+            column,
+            rule,
+            format!("`{text}` has separators that the map does not declare"),
+            "the number has separators that the map does not declare",
+        ),
+        Misread::NotNumber => Fault::quoting(
+            column,
+            rule,
+            format!("`{text}` is not {is_not}"),
+            format!("this is not {is_not}"),
+        ),
     }
 }

@@ -61,15 +61,23 @@ impl Finding {
     }
 }
 
-/// Settings that this release does not act on, and addresses that are open without protection.
+/// Settings of parts that are not built, and addresses that are open without protection.
 #[must_use]
 pub fn settings(config: &Config) -> Finding {
-    if let Some((key, it)) = config.not_in_this_release().next() {
+    if let Some((key, it, instead)) = config.not_built().next() {
         return Finding::bad(
             "configuration",
             Verdict::Refused,
-            format!("{} is set ({}) and this release does not act on it", key.name, it.origin),
-            format!("Remove {}.", key.name),
+            format!("{}: `{}` is not built in this version", it.origin, key.name),
+            format!("Remove it; use {instead}."),
+        );
+    }
+    if !config.http.behind_proxy && !config.http.trusted_proxies.is_empty() {
+        return Finding::bad(
+            "configuration",
+            Verdict::Refused,
+            "http.trusted_proxies is set and http.behind_proxy is not",
+            "Set http.behind_proxy = true, or remove http.trusted_proxies.",
         );
     }
     if !config.http.addr.ip().is_loopback() && !config.http.behind_proxy {
@@ -90,6 +98,18 @@ pub fn settings(config: &Config) -> Finding {
                 config.roles.join(",")
             ),
             "Give a process all three of them, or none.",
+        );
+    }
+    let is_shared = matches!(config.database.place, store::db::Place::Server(_));
+    if is_shared && config.nats.mode == NatsMode::Managed && led.contains(&false) {
+        return Finding::bad(
+            "configuration",
+            Verdict::Refused,
+            format!(
+                "roles = {}: a nats-server of this process would get no facts, which leave from the instance that leads",
+                config.roles.join(",")
+            ),
+            "Set nats.url to one broker for all instances; or nats.mode = off, for HTTP only.",
         );
     }
     Finding::fine("configuration", "valid")
@@ -122,9 +142,9 @@ pub async fn nats(config: &Config) -> Vec<Finding> {
         ),
     });
     findings.push(durability(config, nats.monitor_url.as_deref()).await);
-    match super::pipes::streams(config, &context, false).await {
+    match super::pipes::streams(config, (&context, &context), false).await {
         Ok(told) if told.is_empty() => findings.push(Finding::fine("streams", "as wanted")),
-        Ok(told) => findings.extend(told),
+        Ok(told) => findings.extend(told.iter().map(super::pipes::finding)),
         Err(it) => findings.push(Finding::bad("streams", Verdict::Refused, it.what, it.remedy)),
     }
     findings

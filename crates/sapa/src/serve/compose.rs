@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use api::scope::Scopes;
 use api::{App, Settings, Tenants};
@@ -10,17 +11,19 @@ use async_nats::jetstream;
 use events::id::Tenant;
 use ingest::TenantSettings;
 use projections::Views;
+use store::db::Place;
+use store::lease::{self, LEADER};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::leader::Leader;
 use super::nats::Broker;
 use super::pipes::{self, Pipes};
-use super::service::{Base, Mode};
+use super::service::{Base, COMMIT, Mode, VERSION};
 use super::term::{self, Plan};
 use super::told::{Connections, Told};
 use super::upkeep::Upkeep;
-use crate::config::Config;
+use crate::config::{Config, NatsMode};
 use crate::exit::Failure;
 use crate::lifecycle::{Task, Tasks};
 
@@ -54,7 +57,8 @@ pub async fn compose(
     let database = &config.database;
     let clock = Arc::clone(&base.clock);
     let views =
-        Views::open(database.place.clone(), base.log.clone(), clock, database.pool_max).await?;
+        Views::open(database.place.clone(), base.log.clone(), clock, database.connections())
+            .await?;
     let told = Arc::new(Told::default());
     let app = app(base, &views, &told).await?;
     if config.has_role("api") {
@@ -69,9 +73,13 @@ pub async fn compose(
         record(base, pipes, &app, &told, tasks);
         answer(base, pipes, &app, tasks);
     }
-    follow(&views, tasks);
+    follow(base, &views, &told, tasks);
     if config.has_role("project") {
         lead(base, &views, pipes.clone(), &app, &told, tasks);
+    }
+    // Before anything is answered about days and hours; a server that is away is asked at the next start.
+    if let Err(problem) = api::zones::publish_calendars(&app).await {
+        tracing::warn!(code = problem.code.as_str(), "the calendars of tenants were not published");
     }
     app.health.started();
     Ok(Parts { app, views, pipes, told })
@@ -84,6 +92,8 @@ async fn attach(
     told: &Told,
     tasks: &mut Tasks,
 ) -> Result<Pipes, Failure> {
+    // It is set once, here.
+    let _ = told.broker.set(crate::broker::without_login(&broker.url));
     let pipes = Box::pin(pipes::open(&base.config, &broker)).await?;
     let required = base.config.nats.required_ready;
     // It is set once, here.
@@ -112,6 +122,7 @@ async fn app(base: &Base, views: &Views, told: &Arc<Told>) -> Result<Arc<App>, F
         views: views.clone(),
         tenants,
         settings: settings(&base.config, base.mode),
+        metrics: Arc::clone(&base.metrics),
         surroundings: Arc::clone(told) as Arc<dyn api::surroundings::Surroundings>,
     };
     Ok(App::new(parts).await?)
@@ -120,6 +131,7 @@ async fn app(base: &Base, views: &Views, told: &Arc<Told>) -> Result<Arc<App>, F
 fn settings(config: &Config, mode: Mode) -> Settings {
     let (http, nats) = (&config.http, &config.nats);
     Settings {
+        home: config.tenant.clone(),
         allowed_hosts: http.allowed_hosts.clone(),
         public_url: http.public_url.clone().unwrap_or_default(),
         language: config.lang,
@@ -132,10 +144,11 @@ fn settings(config: &Config, mode: Mode) -> Settings {
         connections_max: http.max_connections,
         request_timeout: http.request_timeout,
         rate_per_key: http.rate_per_key,
+        proxies: http.trusted_proxies.clone(),
         grace: config.shutdown_grace,
         lag_max: config.projections.max_lag_ready,
-        version: env!("CARGO_PKG_VERSION"),
-        commit: option_env!("SAPA_COMMIT").unwrap_or("unknown"),
+        version: VERSION,
+        commit: COMMIT,
         built_at: option_env!("SAPA_BUILT_AT").unwrap_or("unknown"),
     }
 }
@@ -154,22 +167,34 @@ fn record(base: &Base, pipes: &Pipes, app: &Arc<App>, told: &Told, tasks: &mut T
         tenants,
         home: base.config.tenant.clone(),
         counters: Arc::clone(&told.ingest),
+        meter: base.meter(),
         ack_wait: base.config.nats.ack_wait,
     });
+    let (context, counters) = (jetstream::new(pipes.ingest.clone()), Arc::clone(&told.ingest));
     let (app, config) = (Arc::clone(app), Arc::clone(&base.config));
     tasks.start(Task::Ingest, |stop| async move {
         let refresh = async {
             loop {
-                tokio::time::sleep(TENANTS_EVERY).await;
-                if let Err(error) = app.tenants.refresh(app.db()).await {
-                    tracing::warn!(%error, "the tenants could not be read again");
+                // One that was added here is known at once, one of another instance soon.
+                tokio::select! {
+                    () = app.tenants.changed() => {}
+                    () = tokio::time::sleep(TENANTS_EVERY) => {
+                        if let Err(error) = app.tenants.refresh(app.db()).await {
+                            tracing::warn!(%error, "the tenants could not be read again");
+                        }
+                    }
                 }
                 known.send_replace(known_tenants(&app, &config));
             }
         };
         tokio::select! {
-            () = ingest.run(stop) => Ok(()),
+            () = ingest.run(stop.clone()) => Ok(()),
             () = refresh => Ok(()),
+            // It never ends before ingest does.
+            () = async {
+                ingest::watch::run(context, counters, stop).await;
+                std::future::pending::<()>().await;
+            } => Ok(()),
         }
     });
 }
@@ -182,12 +207,7 @@ fn known_tenants(app: &App, config: &Config) -> ingest::Tenants {
     let may_import = config.nats.default_scopes.iter().any(|it| it == "import");
     let settings = all.iter().map(|it| {
         let fingerprint_key = it.fingerprint_key.clone();
-        let settings = TenantSettings {
-            fingerprint_key,
-            refuse_unknown_fields,
-            may_import,
-            ..Default::default()
-        };
+        let settings = TenantSettings { fingerprint_key, refuse_unknown_fields, may_import };
         (it.tenant.clone(), settings)
     });
     Arc::new(settings.collect::<BTreeMap<Tenant, TenantSettings>>())
@@ -204,11 +224,23 @@ fn answer(base: &Base, pipes: &Pipes, app: &Arc<App>, tasks: &mut Tasks) {
     });
 }
 
-/// Answering from the build that answers, whoever swapped it in.
-fn follow(views: &Views, tasks: &mut Tasks) {
-    let views = views.clone();
+/// Answering from the build that answers, whoever swapped it in, and knowing who leads.
+fn follow(base: &Base, views: &Views, told: &Arc<Told>, tasks: &mut Tasks) {
+    let (base, views, told) = (base.clone(), views.clone(), Arc::clone(told));
+    let is_shared = matches!(base.config.database.place, Place::Server(_));
+    let has_own_broker = is_shared && base.config.nats.mode == NatsMode::Managed;
+    told.has_own_broker.store(has_own_broker, Ordering::Relaxed);
     tasks.start(Task::Follow, |stop| async move {
         while !stop.is_cancelled() {
+            match lease::holder(base.log.db(), LEADER).await {
+                Ok(held) => {
+                    let now = base.clock.now();
+                    let other = held.filter(|(it, _, until)| *it != base.holder && now < *until);
+                    let other = other.map(|(it, ..)| it);
+                    *told.other.lock().expect("no holder of this lock can panic") = other;
+                }
+                Err(error) => tracing::debug!(%error, "the lease could not be looked at"),
+            }
             tokio::select! {
                 () = tokio::time::sleep(FOLLOW_EVERY) => {}
                 () = stop.cancelled() => break,

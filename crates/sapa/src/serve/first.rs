@@ -73,6 +73,8 @@ fn new_key(config: &Config, clock: &dyn Clock, live: bool) -> (String, ApiKey) {
         hash,
         scopes: vec!["admin".to_owned()],
         sources: Vec::new(),
+        venues: Vec::new(),
+        refuses_unknown_customers: false,
         actor: None,
         created_at: clock.now(),
         expires_at: None,

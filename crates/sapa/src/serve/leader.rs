@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use events::time::Clock;
 use jiff::Timestamp;
+use projections::rebuild::RebuildError;
 use projections::runner::RunError;
 use store::Db;
 use store::error::OpenError;
@@ -123,6 +124,9 @@ impl Leader {
 fn may_pass(error: &anyhow::Error) -> bool {
     let run = error.downcast_ref::<RunError>();
     let open = error.downcast_ref::<OpenError>();
+    if let Some(it) = error.downcast_ref::<RebuildError>() {
+        return it.may_pass();
+    }
     run.is_some_and(|it| it.may_pass() || matches!(it, RunError::Fenced(_)))
         || matches!(open, Some(OpenError::Unreachable { .. } | OpenError::Check(_)))
 }

@@ -6,9 +6,15 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
 use serde::{Deserialize, Serialize};
 
 use crate::exit::{Exit, Failure};
+use crate::say;
+
+/// The folder in which a restore unpacks. While it is there, the data folder may hold half of it.
+pub const UNFINISHED_RESTORE: &str = "restore.unfinished";
 
 /// The name of the file.
 const NAME: &str = "sapa.lock";
@@ -46,6 +52,19 @@ impl Instance {
     #[must_use]
     pub fn read(folder: &Path) -> Option<Self> {
         serde_json::from_slice(&std::fs::read(folder.join(NAME)).ok()?).ok()
+    }
+
+    /// The process that holds a folder now. One that was killed leaves its address behind, where
+    /// another server may listen by now: so the process has to be there, on this machine and since
+    /// this start of it.
+    #[must_use]
+    pub fn running(folder: &Path) -> Option<Self> {
+        let (it, this) = (Self::read(folder)?, Self::this());
+        let here = it.host == this.host && it.boot_id == this.boot_id;
+        let pid = i32::try_from(it.pid).ok().and_then(Pid::from_raw)?;
+        // Somebody else's process is there too, although it may not be signalled.
+        let lives = test_kill_process(pid).map_or_else(|error| error == Errno::PERM, |()| true);
+        (here && lives).then_some(it)
     }
 }
 
@@ -107,13 +126,17 @@ fn refused(mut file: &File, folder: &Path) -> Failure {
     // Without the text the message is shorter and as true.
     let _ = file.read_to_string(&mut text);
     let who = serde_json::from_str::<Instance>(&text).map_or_else(
-        |_| "another process".to_owned(),
-        |it| format!("process {} on {}", it.pid, it.host),
+        |_| say!("another process", "proses lain"),
+        |Instance { pid, host, .. }| say!("process {pid} on {host}", "proses {pid} di {host}"),
     );
+    let folder = folder.display();
     Failure::new(
         Exit::Config,
-        format!("{} is in use by {who}", folder.display()),
-        "Stop that process, choose another data_dir, or use PostgreSQL for several instances.",
+        say!("{folder} is in use by {who}", "{folder} dipakai oleh {who}"),
+        say!(
+            "Stop that process, choose another data_dir, or use PostgreSQL for several instances.",
+            "Hentikan proses itu, pilih data_dir lain, atau gunakan PostgreSQL untuk beberapa instans."
+        ),
     )
 }
 
@@ -129,8 +152,11 @@ mod tests {
         assert_eq!(error.exit, Exit::Config);
         assert!(error.what.contains(&format!("process {}", std::process::id())), "{error}");
         lock.tell(Some("http://127.0.0.1:1".into()), None).unwrap();
-        let told = Instance::read(folder.path()).unwrap();
+        let told = Instance::running(folder.path()).unwrap();
         assert_eq!(told.http.as_deref(), Some("http://127.0.0.1:1"));
+        let gone = Instance { pid: 0x3fff_ffff, ..told };
+        std::fs::write(folder.path().join(NAME), serde_json::to_vec(&gone).unwrap()).unwrap();
+        assert_eq!(Instance::running(folder.path()), None, "its address is nobody's now");
         drop(lock);
         assert_eq!(Instance::read(folder.path()), None);
         assert!(Lock::take(folder.path()).is_ok());

@@ -1,10 +1,11 @@
 //! The connections to the broker of one process, and what has to be true of the broker before it
-//! is used: its version, JetStream, how it writes, and both streams exactly as wanted. On a server
+//! is used: its version, JetStream, how it writes, and both streams as promises need them. On a server
 //! of our own the streams are made and repaired; on any other a difference is for a person.
 
 use std::time::Duration;
 
 use async_nats::{Client, jetstream};
+use events::broker_config::Difference;
 use serde_json::Value;
 
 use super::checks::{self, Finding, Verdict};
@@ -12,6 +13,7 @@ use super::nats::Broker;
 use crate::broker::{check_version, connect};
 use crate::config::Config;
 use crate::exit::{Exit, Failure};
+use crate::say;
 
 /// How long a start waits for a broker before it goes on without.
 const START_PATIENCE: Duration = Duration::from_secs(2);
@@ -45,7 +47,7 @@ pub async fn open(config: &Config, broker: &Broker) -> Result<Pipes, Failure> {
     let (url, token) = (broker.url.as_str(), broker.token.as_deref());
     let asked = connect(&config.nats, "ingest", url, token, false);
     match tokio::time::timeout(START_PATIENCE, asked).await {
-        Ok(Ok(client)) => match fit(config, broker, &client).await {
+        Ok(Ok(client)) => match fit(config, broker, client).await {
             // A cluster without a majority takes connections and answers nothing else.
             Err(failure) if !broker.is_ours() && failure.exit == Exit::Unavailable => {
                 tracing::warn!(error = %failure.what, "nats does not answer; recording goes on over HTTP");
@@ -64,9 +66,10 @@ pub async fn open(config: &Config, broker: &Broker) -> Result<Pipes, Failure> {
     Ok(Pipes { ingest, relay, api })
 }
 
-/// Refuses a broker under which a promise would break.
-pub async fn fit(config: &Config, broker: &Broker, client: &Client) -> Result<(), Failure> {
-    check_version(client)?;
+/// Refuses a broker under which a promise would break. `client` is the recording connection; the
+/// publishing one looks at the stream it publishes to, which the other may not be allowed to.
+pub async fn fit(config: &Config, broker: &Broker, client: Client) -> Result<(), Failure> {
+    check_version(&client)?;
     if !broker.is_ours() {
         // Our own is started with what this asks for.
         let found = checks::durability(config, broker.monitor_url.as_deref()).await.refuse()?;
@@ -74,34 +77,33 @@ pub async fn fit(config: &Config, broker: &Broker, client: &Client) -> Result<()
             tracing::warn!(found = %found.found, remedy = %found.remedy, "nats durability");
         }
     }
-    let context = jetstream::new(client.clone());
-    let told = streams(config, &context, broker.is_ours()).await?;
-    match told.into_iter().find(|_| !broker.is_ours()) {
-        Some(finding) => finding.refuse().map(drop),
+    let (url, token) = (broker.url.as_str(), broker.token.as_deref());
+    let relay = connect(&config.nats, "relay", url, token, false).await?;
+    let both = (jetstream::new(client), jetstream::new(relay));
+    let told = streams(config, (&both.0, &both.1), broker.is_ours()).await?;
+    for it in told.iter().filter(|it| !it.matters) {
+        tracing::info!(difference = %spelled(it), "left alone");
+    }
+    match told.iter().find(|it| it.matters && !broker.is_ours()) {
+        Some(it) => finding(it).refuse().map(drop),
         None => Ok(()),
     }
 }
 
-/// Looks at both streams and our consumer, and puts them right if asked to. Tells each difference.
+/// Looks at both streams and our consumer, and repairs what matters if asked to. Tells each difference
+/// as it was before. The connections are those that record and publish.
 pub async fn streams(
     config: &Config,
-    context: &jetstream::Context,
+    (incoming, outgoing): (&jetstream::Context, &jetstream::Context),
     repair: bool,
-) -> Result<Vec<Finding>, Failure> {
+) -> Result<Vec<Difference>, Failure> {
     let nats = &config.nats;
-    let replicas = u8::try_from(nats.replicas).unwrap_or(1);
-    let limits = ingest::stream::Limits {
-        replicas,
-        max_age: nats.max_age,
-        in_max_bytes: nats.in_max_bytes,
-        ack_wait: nats.ack_wait,
-    };
+    let limits = in_limits(config);
+    let replicas = limits.replicas;
     let mode = if repair { ingest::stream::Mode::Repair } else { ingest::stream::Mode::VerifyOnly };
-    let told = ingest::stream::create_or_verify(context, &limits, mode)
+    let mut told = ingest::stream::create_or_verify(incoming, &limits, mode)
         .await
         .map_err(|error| broken(&error, error.is_away()))?;
-    let mut findings: Vec<Finding> =
-        told.iter().map(|it| differs(&it.object, &it.field, &it.wanted, &it.found)).collect();
     let limits = delivery::stream::Limits {
         replicas,
         max_age: nats.max_age,
@@ -109,11 +111,23 @@ pub async fn streams(
     };
     let mode =
         if repair { delivery::stream::Mode::Repair } else { delivery::stream::Mode::VerifyOnly };
-    let told = delivery::stream::create_or_verify(context, &limits, mode)
+    let out = delivery::stream::create_or_verify(outgoing, &limits, mode)
         .await
         .map_err(|error| broken(&error, error.is_away()))?;
-    findings.extend(told.iter().map(|it| differs(&it.object, &it.field, &it.wanted, &it.found)));
-    Ok(findings)
+    told.extend(out);
+    Ok(told)
+}
+
+/// What the configuration says about `SAPA_IN`.
+#[must_use]
+pub fn in_limits(config: &Config) -> ingest::stream::Limits {
+    let nats = &config.nats;
+    ingest::stream::Limits {
+        replicas: u8::try_from(nats.replicas).unwrap_or(1),
+        max_age: nats.max_age,
+        in_max_bytes: nats.in_max_bytes,
+        ack_wait: nats.ack_wait,
+    }
 }
 
 /// The streams could not be looked at; the message ends with what to do.
@@ -122,9 +136,34 @@ pub fn broken(error: &dyn std::fmt::Display, is_away: bool) -> Failure {
     Failure::new(exit, error.to_string(), "")
 }
 
-/// One field that is not as wanted.
+/// A difference as a check tells it.
 #[must_use]
-pub fn differs(object: &str, field: &str, wanted: &Value, found: &Value) -> Finding {
-    let text = format!("{object} {field}: wanted {wanted}, found {found}");
-    Finding::bad("streams", Verdict::Refused, text, "Run `sapa setup`.")
+pub fn finding(it: &Difference) -> Finding {
+    if it.matters {
+        let remedy = say!("Run `sapa setup`.", "Jalankan `sapa setup`.");
+        return Finding::bad("streams", Verdict::Refused, spelled(it), remedy);
+    }
+    let what = spelled(it);
+    Finding::fine("streams", say!("{what} (left alone)", "{what} (dibiarkan)"))
+}
+
+/// A difference in words.
+#[must_use]
+pub fn spelled(it: &Difference) -> String {
+    let Difference { object, field, wanted, found, .. } = it;
+    match (field.as_str(), wanted, found) {
+        ("exists", ..) => say!("{object} does not exist", "{object} tidak ada"),
+        (_, Value::Null, found) => say!(
+            "{object}: `{field}` is {found} and should not be set",
+            "{object}: `{field}` bernilai {found}, seharusnya tidak diatur"
+        ),
+        (_, wanted, Value::Null) => say!(
+            "{object}: `{field}` is not set and should be {wanted}",
+            "{object}: `{field}` tidak diatur, seharusnya {wanted}"
+        ),
+        (_, wanted, found) => say!(
+            "{object}: `{field}` is {found} and should be {wanted}",
+            "{object}: `{field}` bernilai {found}, seharusnya {wanted}"
+        ),
+    }
 }

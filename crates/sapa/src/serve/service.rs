@@ -5,22 +5,34 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
+use api::metrics::Metrics;
 use events::mint::Ids;
 use events::time::Clock;
 use store::db::Place;
-use store::{Appender, Bell, Log, Writer};
+use store::lease::{self, LEADER, RENEW_EVERY};
+use store::{Appender, Bell, Log, Meter, Writer};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::compose::Parts;
-use super::lock::{Instance, Lock};
+use super::lock::{Instance, Lock, UNFINISHED_RESTORE};
 use super::nats::broker;
 use super::{checks, compose, first, private_folder};
 use crate::clock::{SystemClock, SystemIds};
-use crate::config::Config;
+use crate::config::{Config, NatsMode};
 use crate::exit::{Exit, Failure};
 use crate::lifecycle::{Ended, Task, Tasks, another_signal};
+use crate::say;
+
+/// The version of this build.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// The commit of this build, where its builder said it.
+pub const COMMIT: &str = match option_env!("SAPA_COMMIT") {
+    Some(it) => it,
+    None => "unknown",
+};
 
 /// How a service is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +56,8 @@ pub struct Base {
     pub appender: Appender,
     /// Rings when something was appended.
     pub bell: Bell,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// New ids.
@@ -52,6 +66,14 @@ pub struct Base {
     pub holder: String,
     /// Reactions begin when this is cancelled: the demo records its story first.
     pub decide: CancellationToken,
+}
+
+impl Base {
+    /// Where the parts below the faces count.
+    #[must_use]
+    pub fn meter(&self) -> Arc<dyn Meter> {
+        Arc::clone(&self.metrics) as Arc<dyn Meter>
+    }
 }
 
 /// A service that runs.
@@ -69,7 +91,7 @@ pub struct Service {
     pub new_key: Option<PathBuf>,
     tasks: Tasks,
     // Held until the process ends.
-    _lock: Option<Lock>,
+    _locks: Vec<Lock>,
 }
 
 impl Service {
@@ -77,11 +99,12 @@ impl Service {
     pub async fn start(config: Config, mode: Mode) -> Result<Self, Failure> {
         checks::settings(&config).refuse()?;
         private_folder(&config.data_dir)?;
-        let mut lock = lock(&config)?;
+        let mut locks = locks(&config)?;
         let with_token = mode == Mode::Serve;
         let (opened, broker) = tokio::join!(open(&config, mode), broker(&config, with_token));
         let (log, new_key) = opened?;
         let broker = broker?;
+        refuse_second_broker(&log, &config).await?;
 
         let listener = listen(config.http.addr, mode).await?;
         let http = listener.local_addr().map_err(Failure::internal)?;
@@ -90,12 +113,12 @@ impl Service {
         if mode == Mode::Serve {
             base.decide.cancel();
         }
-        if let Some(lock) = &mut lock {
+        for lock in &mut locks {
             lock.tell(Some(format!("http://{http}")), broker.as_ref().map(|it| it.url.clone()))?;
         }
         let nats = broker.as_ref().map(|it| it.url.clone());
         let parts = Box::pin(compose::compose(&base, listener, broker, &mut tasks)).await?;
-        Ok(Self { base, http, nats, parts, new_key, tasks, _lock: lock })
+        Ok(Self { base, http, nats, parts, new_key, tasks, _locks: locks })
     }
 
     /// The table of tasks, to add one that goes on until the end.
@@ -123,21 +146,57 @@ impl Service {
     }
 }
 
-/// A file can have one writer; a server sorts several out itself.
-fn lock(config: &Config) -> Result<Option<Lock>, Failure> {
-    match &config.database.place {
-        Place::Folder(folder) => {
-            private_folder(folder)?;
-            Lock::take(folder).map(Some)
+/// A file can have one writer, and the files of a managed nats-server one server. A database server
+/// sorts several instances out itself.
+pub fn locks(config: &Config) -> Result<Vec<Lock>, Failure> {
+    let mut folders = Vec::new();
+    if let Place::Folder(folder) = &config.database.place {
+        if folder.join(UNFINISHED_RESTORE).exists() {
+            return Err(Failure::config(
+                format!("a restore into {} was interrupted", folder.display()),
+                "Run `sapa restore FILE` again: it begins anew.",
+            ));
         }
-        Place::Server(_) => Ok(None),
+        folders.push(folder);
+    }
+    if config.nats.mode == NatsMode::Managed && !folders.contains(&&config.data_dir) {
+        folders.push(&config.data_dir);
+    }
+    let take = |folder: &&std::path::PathBuf| {
+        private_folder(folder)?;
+        Lock::take(folder)
+    };
+    folders.iter().map(take).collect()
+}
+
+/// Refuses a nats-server of its own where another instance leads on the same database: facts leave
+/// through the broker of the leader, so those who listen at this one would hear nothing.
+async fn refuse_second_broker(log: &Log, config: &Config) -> Result<(), Failure> {
+    let is_shared = matches!(config.database.place, Place::Server(_));
+    if !is_shared || config.nats.mode != NatsMode::Managed {
+        return Ok(());
+    }
+    let Some((holder, _, until)) = lease::holder(log.db(), LEADER).await? else { return Ok(()) };
+    if until <= SystemClock.now() {
+        return Ok(());
+    }
+    // One that was killed renews nothing any more.
+    tokio::time::sleep(RENEW_EVERY + Duration::from_secs(1)).await;
+    match lease::holder(log.db(), LEADER).await? {
+        Some((it, _, renewed)) if it == holder && until < renewed => Err(Failure::config(
+            format!(
+                "{holder} leads on this database, and a nats-server of this instance would get no facts"
+            ),
+            "Set nats.url to one broker for all instances; or nats.mode = off, for HTTP only.",
+        )),
+        _ => Ok(()),
     }
 }
 
 /// Opens the log, with a tenant and a key to begin with.
 async fn open(config: &Config, mode: Mode) -> Result<(Log, Option<PathBuf>), Failure> {
     let database = &config.database;
-    let log = Log::open(&database.place, database.pool_max, SystemIds.new_id()).await?;
+    let log = Log::open(&database.place, database.connections(), SystemIds.new_id()).await?;
     first::tenant(log.db(), config, &SystemClock).await?;
     let live = mode == Mode::Serve;
     let new_key = first::admin_key(log.db(), config, &SystemClock, live).await?;
@@ -153,8 +212,11 @@ async fn listen(addr: SocketAddr, mode: Mode) -> Result<TcpListener, Failure> {
         }
         Err(error) => Err(Failure::new(
             Exit::Unavailable,
-            format!("cannot listen on {addr}: {error}"),
-            "Stop what listens there, or choose another http.addr.",
+            say!("cannot listen on {addr}: {error}", "tidak dapat mendengarkan di {addr}: {error}"),
+            say!(
+                "Stop what listens there, or choose another http.addr.",
+                "Hentikan yang mendengarkan di sana, atau pilih http.addr lain."
+            ),
         )),
     }
 }
@@ -163,8 +225,11 @@ async fn listen(addr: SocketAddr, mode: Mode) -> Result<TcpListener, Failure> {
 fn base(config: Config, mode: Mode, log: Log, tasks: &mut Tasks) -> Base {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let bell = Bell::default();
+    let metrics = Arc::new(Metrics::new(VERSION, COMMIT, config.metrics_tenant_label));
     let (writer, appender) =
         Writer::new(log.db().clone(), Arc::clone(&clock), bell.clone(), config.writer_queue);
+    let meter = Arc::clone(&metrics) as Arc<dyn Meter>;
+    let writer = writer.with_batch(config.writer_batch).with_meter(meter);
     tasks.found(Task::Writer, |stop| async move {
         writer.run(stop).await;
         Ok(())
@@ -176,6 +241,7 @@ fn base(config: Config, mode: Mode, log: Log, tasks: &mut Tasks) -> Base {
         log,
         appender,
         bell,
+        metrics,
         clock,
         ids: Arc::new(SystemIds),
         decide: CancellationToken::new(),

@@ -8,13 +8,14 @@ use std::sync::atomic::Ordering;
 use async_nats::jetstream;
 use delivery::relay;
 use jiff::SignedDuration;
-use projections::Views;
-use projections::keeper;
+use projections::rebuild::Progress;
 use projections::runner::{RunError, Runner};
+use projections::{Views, activation, keeper, replace};
 use reactions::{Keys, Reactor};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use super::housekeeping::Housekeeping;
 use super::leader::Term;
 use super::pipes::Pipes;
 use super::service::Base;
@@ -55,15 +56,35 @@ pub fn term(plan: Plan) -> Term {
 }
 
 impl Plan {
+    /// The runner of the build that is folded, and which build that is if not the live one.
+    async fn open(&self, epoch: i64) -> anyhow::Result<(Arc<Mutex<Runner>>, Option<i64>)> {
+        let opened = replace::open(&self.views, epoch, self.base.clock.now()).await?;
+        let batch = self.base.config.projections.batch;
+        let runner = opened.runner.with_page(batch).with_meter(self.base.meter());
+        let runner = runner.with_in_place_max(activation::IN_PLACE_MAX);
+        Ok((Arc::new(Mutex::new(runner)), opened.beside))
+    }
+
+    fn reactor(&self) -> Reactor {
+        let config = &self.base.config;
+        Reactor::new(self.views.clone(), self.base.appender.clone(), Arc::clone(&self.keys))
+            .with_pace(config.reactions_tick, config.reactions_batch)
+            .with_meter(self.base.meter())
+    }
+
+    #[expect(clippy::too_many_lines, reason = "the tasks of a term, one after the other")]
     async fn begin(self, epoch: i64, over: CancellationToken) -> anyhow::Result<Tasks> {
         let config = &self.base.config;
         self.views.refresh().await?;
-        let live = self.views.live();
-        let runner = Runner::open(self.base.log.clone(), live.db, live.generation, epoch)
-            .await?
-            .with_page(config.projections.batch);
-        let runner = Arc::new(Mutex::new(runner));
+        let (runner, beside) = self.open(epoch).await?;
         let work = self.upkeep.begin(epoch, &runner, over.clone()).await?;
+        self.upkeep.replacing(beside.unwrap_or_default());
+
+        // Nothing is decided on what another version folded.
+        let is_current = CancellationToken::new();
+        if beside.is_none() {
+            is_current.cancel();
+        }
 
         let mut tasks = Tasks::new(config.shutdown_grace);
         tasks.start(Task::Rebuild, |stop| async move {
@@ -71,10 +92,20 @@ impl Plan {
             Ok(())
         });
         let (views, bell) = (self.views.clone(), self.base.bell.clone());
-        let fence = over.clone();
+        let (fence, upkeep) = (over.clone(), Arc::clone(&self.upkeep));
+        let current = is_current.clone();
         // A decision that was appended is waited for in the read models, so they stop after it.
         tasks.found(Task::Views, |stop| async move {
-            match keeper::keep_up(runner, views, bell, stop.clone()).await {
+            let kept = async {
+                if let Some(generation) = beside
+                    && !build_anew(&runner, generation, &views, &upkeep, &stop).await?
+                {
+                    return Ok(());
+                }
+                current.cancel();
+                keeper::keep_up(runner, views, bell, stop.clone()).await
+            };
+            match kept.await {
                 Err(RunError::Fenced(name)) => {
                     fenced(&name, &fence, &stop).await;
                     Ok(())
@@ -82,12 +113,18 @@ impl Plan {
                 ended => Ok(ended?),
             }
         });
-        let reactor =
-            Reactor::new(self.views.clone(), self.base.appender.clone(), Arc::clone(&self.keys));
+        let reactor = self.reactor();
+        let housekeeping = self.housekeeping();
+        tasks.start(Task::Housekeeping, |stop| async move {
+            housekeeping.run(stop).await;
+            Ok(())
+        });
         let decide = self.base.decide.clone();
         tasks.start(Task::Reactions, |stop| async move {
             tokio::select! {
-                () = decide.cancelled() => Ok(reactor.run(stop).await?),
+                () = async { tokio::join!(decide.cancelled(), is_current.cancelled()); } => {
+                    Ok(reactor.run(stop).await?)
+                }
                 () = stop.cancelled() => Ok(()),
             }
         });
@@ -114,6 +151,17 @@ impl Plan {
         Ok(tasks)
     }
 
+    fn housekeeping(&self) -> Housekeeping {
+        let config = &self.base.config;
+        Housekeeping {
+            db: self.base.log.db().clone(),
+            clock: Arc::clone(&self.base.clock),
+            upkeep: Arc::clone(&self.upkeep),
+            keep_old: config.projections.keep_old,
+            quarantine_max_age: config.quarantine_max_age,
+        }
+    }
+
     fn relay(&self, pipes: &Pipes) -> relay::Relay {
         let config = &self.base.config;
         relay::Relay {
@@ -127,6 +175,25 @@ impl Plan {
             max_age: SignedDuration::try_from(config.nats.max_age).unwrap_or(SignedDuration::MAX),
         }
     }
+}
+
+/// Folds the build of this version beside the one of another version, and lets it answer; `false` if
+/// it was asked to stop before.
+async fn build_anew(
+    runner: &Mutex<Runner>,
+    generation: i64,
+    views: &Views,
+    upkeep: &Upkeep,
+    stop: &CancellationToken,
+) -> Result<bool, RunError> {
+    tracing::info!(generation, "another version folded the read models; they are built anew");
+    let report = |it: Progress| upkeep.replaced(it);
+    let is_done = replace::finish(runner, generation, views, stop, report).await?;
+    if is_done {
+        upkeep.replacing(0);
+        tracing::info!(generation, "the read models of this version answer");
+    }
+    Ok(is_done)
 }
 
 /// Another instance has taken over: the term is over, and its tasks are asked to stop. Should the

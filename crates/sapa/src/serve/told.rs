@@ -1,8 +1,8 @@
 //! What the parts of a process tell `/readyz` and `/metrics`: numbers read when somebody asks.
 //! Nothing here waits, and nothing here is a reason to stop.
 
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use api::surroundings::{Action, Alone, Check, Sample, State, Surroundings, Unpark};
 use async_nats::Client;
@@ -11,6 +11,7 @@ use events::id::Tenant;
 use events::problem::Problem;
 use events::time::Clock;
 use futures_util::future::BoxFuture;
+use jiff::Timestamp;
 
 use super::upkeep::Upkeep;
 use crate::clock::SystemClock;
@@ -38,6 +39,12 @@ pub struct Told {
     pub connections: OnceLock<Connections>,
     /// What can be done with the read models here, where this process may come to lead.
     pub upkeep: OnceLock<Arc<Upkeep>>,
+    /// Where the broker is, without credentials, once that is known.
+    pub broker: OnceLock<String>,
+    /// Who leads, if it is another instance; none: nobody, or not known yet.
+    pub other: Mutex<Option<String>>,
+    /// This process runs a nats-server on a database that others may share.
+    pub has_own_broker: AtomicBool,
     epoch: AtomicI64,
 }
 
@@ -51,6 +58,27 @@ impl Told {
     #[must_use]
     pub fn epoch(&self) -> i64 {
         self.epoch.load(Ordering::Relaxed)
+    }
+
+    /// Who leads.
+    fn leader(&self) -> Check {
+        let told = |state, it: String| Check::new("leader", state, it);
+        let other = self.other.lock().expect("no holder of this lock can panic").clone();
+        match (self.epoch(), other) {
+            (0, Some(it)) if self.has_own_broker.load(Ordering::Relaxed) => told(
+                State::Degraded,
+                format!("{it} leads, and facts leave through its broker: set nats.url to one broker for all instances"),
+            ),
+            (0, Some(it)) => told(State::Ok, format!("{it} leads")),
+            (0, None) if self.upkeep.get().is_some() => {
+                told(State::Degraded, "no instance leads; this one is trying to".to_owned())
+            }
+            (0, None) => told(
+                State::Degraded,
+                "no instance leads, so nothing is folded, decided or published: start one with the roles project, react and deliver".to_owned(),
+            ),
+            (epoch, _) => told(State::Ok, format!("epoch {epoch}")),
+        }
     }
 
     fn nats(&self) -> Check {
@@ -76,8 +104,28 @@ impl Told {
                 State::Degraded,
                 format!("the database is away for {seconds} s"),
             ),
-            None => Check::new("ingest", State::Ok, "ok"),
+            None => self.stream_in(now),
         }
+    }
+
+    /// What is wrong with `SAPA_IN`, though it can be recorded from.
+    fn stream_in(&self, now: Timestamp) -> Check {
+        let degraded = |detail: String| Check::new("ingest", State::Degraded, detail);
+        if self.ingest.unpinned.load(Ordering::Relaxed) {
+            return degraded(
+                "the consumer SAPA_IN/ingest was changed by another client: messages come without \
+                 Nats-Pin-Id, so two instances may take them side by side; run `sapa setup`"
+                    .to_owned(),
+            );
+        }
+        let kept = self.ingest.kept_seconds.load(Ordering::Relaxed);
+        let age = self.ingest.oldest_at().map_or(0, |it| now.duration_since(it).as_secs());
+        if 0 < kept && kept / 2 < age {
+            return degraded(format!(
+                "the oldest message waits for {age} s and expires after {kept} s"
+            ));
+        }
+        Check::new("ingest", State::Ok, "ok")
     }
 
     fn relay(&self) -> Check {
@@ -106,10 +154,10 @@ impl Surroundings for Told {
             checks.push(self.ingest());
             checks.push(self.relay());
         }
-        let epoch = self.epoch();
-        let role =
-            if epoch == 0 { "another instance leads".to_owned() } else { format!("epoch {epoch}") };
-        checks.push(Check::new("leader", State::Ok, role));
+        if let Some(it) = self.upkeep.get().and_then(|it| it.upgrade()) {
+            checks.push(Check::new("read models", State::Degraded, it));
+        }
+        checks.push(self.leader());
         checks
     }
 
@@ -118,13 +166,13 @@ impl Surroundings for Told {
         let load = |it: &std::sync::atomic::AtomicU64| it.load(Ordering::Relaxed);
         let position = |it: &AtomicI64| u64::try_from(it.load(Ordering::Relaxed)).unwrap_or(0);
         let (ingest, relay) = (&self.ingest, &self.relay);
-        let outcome = |outcome: &str, it: &std::sync::atomic::AtomicU64| {
-            number("sapa_events_total", load(it)).with("path", "nats").with("outcome", outcome)
-        };
+        let now = SystemClock.now();
+        let age =
+            ingest.oldest_at().map_or(0.0, |it| now.duration_since(it).as_secs_f64().max(0.0));
         let mut samples = vec![
-            outcome("recorded", &ingest.recorded),
-            outcome("duplicate", &ingest.duplicates),
-            outcome("quarantined", &ingest.quarantined),
+            number("sapa_ingest_pending_messages", load(&ingest.pending)),
+            Sample::of("sapa_ingest_oldest_age_seconds", age),
+            Sample::of("sapa_ingest_fill_ratio", as_number(load(&ingest.fill)) / 1_000_000.0),
             number("sapa_ingest_redelivered_total", load(&ingest.redelivered)),
             number("sapa_ingest_pull_rebuilds_total", load(&ingest.pull_rebuilds)),
             number("sapa_ingest_takeovers_total", load(&ingest.takeovers)),
@@ -132,8 +180,15 @@ impl Surroundings for Told {
             number("sapa_relay_lag_events", position(&relay.lag)).with("sink", "nats"),
             number("sapa_relay_fenced_total", load(&relay.fenced)).with("sink", "nats"),
             number("sapa_log_rollbacks_total", load(&relay.log_rollbacks)),
-            number("sapa_lease_held", u64::from(self.epoch() != 0)).with("role", "leader"),
+            number(
+                "sapa_broker_rollbacks_total",
+                load(&ingest.broker_rollbacks) + load(&relay.broker_rollbacks),
+            ),
         ];
+        for role in api::metrics::ROLES {
+            let held = number("sapa_lease_held", u64::from(self.epoch() != 0));
+            samples.push(held.with("role", *role));
+        }
         for (role, client) in self.connections.get().iter().flat_map(|it| &it.clients) {
             let up = number("sapa_nats_connected", u64::from(is_up(client)));
             let reconnects = client.statistics().connects.load(Ordering::Relaxed).saturating_sub(1);
@@ -141,16 +196,12 @@ impl Surroundings for Told {
             samples
                 .push(number("sapa_nats_reconnects_total", reconnects).with("connection", *role));
         }
-        samples.push(
-            number("sapa_broker_rollbacks_total", load(&ingest.broker_rollbacks))
-                .with("connection", "ingest"),
-        );
-        samples.push(
-            number("sapa_broker_rollbacks_total", load(&relay.broker_rollbacks))
-                .with("connection", "relay"),
-        );
         samples.extend(self.upkeep.get().iter().flat_map(|it| it.samples()));
         samples
+    }
+
+    fn broker(&self) -> Option<String> {
+        self.broker.get().cloned()
     }
 
     fn project(&self, action: Action) -> BoxFuture<'_, Result<(), Box<Problem>>> {

@@ -6,12 +6,13 @@
 //! answers; that stands in the database.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use api::surroundings::{Action, Sample, Unpark};
 use events::id::Tenant;
 use events::problem::Problem;
+use jiff::Timestamp;
+use projections::rebuild::{self, Progress};
 use projections::runner::RunError;
 use projections::upkeep::{self, About, Record, State};
 use projections::{Holder, Runner, Views};
@@ -34,8 +35,8 @@ pub(super) type Running = Arc<std::sync::Mutex<Option<(Action, CancellationToken
 pub struct Upkeep {
     views: Views,
     term: Mutex<Option<Term>>,
-    /// Generation and position of the build that is made here now; 0 for none.
-    pub(super) building: (AtomicI64, AtomicI64),
+    /// Generation, position and head while a build of this version is made for one of another version.
+    replacing: std::sync::Mutex<(i64, Option<Progress>)>,
 }
 
 /// The term that runs.
@@ -57,7 +58,26 @@ impl Upkeep {
     /// Nothing can be done before a term begins.
     #[must_use]
     pub fn new(views: Views) -> Self {
-        Self { views, term: Mutex::default(), building: Default::default() }
+        Self { views, term: Mutex::default(), replacing: std::sync::Mutex::default() }
+    }
+
+    /// A build of this version is made for one of another version; 0: it is done, or none is needed.
+    pub(super) fn replacing(&self, generation: i64) {
+        *self.replacing.lock().expect("no holder of this lock can panic") = (generation, None);
+    }
+
+    /// How far that build is.
+    pub(super) fn replaced(&self, progress: Progress) {
+        self.replacing.lock().expect("no holder of this lock can panic").1 = Some(progress);
+    }
+
+    /// What is told while that build is made.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<String> {
+        let (generation, progress) =
+            *self.replacing.lock().expect("no holder of this lock can panic");
+        let far = progress.map(|it| format!(": {} of {}", it.position, it.target));
+        (generation != 0).then(|| format!("built anew by this version{}", far.unwrap_or_default()))
     }
 
     /// The read models.
@@ -118,6 +138,9 @@ impl Upkeep {
         let Some(term) = held.as_mut().filter(|it| !it.has_ended) else {
             return Err(self.elsewhere().await);
         };
+        if self.upgrade().is_some() {
+            return Err(refusals::busy(Action::Rebuild));
+        }
         match term.running() {
             Some((Action::Rebuild | Action::Verify, halt)) if action == Action::Retire => {
                 halt.cancel();
@@ -158,6 +181,9 @@ impl Upkeep {
         let Some(term) = held.as_ref().filter(|it| !it.has_ended) else {
             return Err(self.elsewhere().await);
         };
+        if self.upgrade().is_some() {
+            return Err(refusals::busy(Action::Rebuild));
+        }
         if let Some((it, _)) = term.running() {
             return Err(refusals::busy(it));
         }
@@ -180,15 +206,13 @@ impl Upkeep {
     /// What `/metrics` tells.
     #[must_use]
     pub fn samples(&self) -> Vec<Sample> {
-        let (generation, position) = &self.building;
-        let (generation, position) =
-            (generation.load(Ordering::Relaxed), position.load(Ordering::Relaxed));
-        if generation == 0 {
-            return Vec::new();
-        }
-        let position = u64::try_from(position).unwrap_or_default();
-        let sample = Sample::of("sapa_rebuild_position", super::told::as_number(position));
-        vec![sample.with("projection", "all").with("generation", generation.to_string())]
+        let all = self.views.building().all().into_iter();
+        all.map(|(generation, position)| {
+            let position = u64::try_from(position).unwrap_or_default();
+            let sample = Sample::of("sapa_rebuild_position", super::told::as_number(position));
+            sample.with("projection", "all").with("generation", generation.to_string())
+        })
+        .collect()
     }
 
     /// Stops or goes on with folding. The runner is held while it is paused, so its keeper waits.
@@ -207,17 +231,19 @@ impl Upkeep {
             (State::Paused, Some(_)) => {}
             _ => term.paused = None,
         }
-        tracing::info!(folding = state.as_str(), "an operator asked for it");
+        tracing::info!(
+            folding = state.as_str(),
+            projections = projections::NAMES.join(" "),
+            "an operator asked for it, for all of them"
+        );
         Ok(())
     }
 
     /// Deletes every build but the one that answers.
     async fn retire(&self) -> Result<(), Box<Problem>> {
         let db = self.views.log().db();
-        let all = generations::list(db).await.map_err(|error| refusals::away(&error))?;
-        let kept = |state: &str| state == "live" || state == "retired";
-        let old: Vec<i64> =
-            all.iter().filter(|it| !kept(&it.state)).map(|it| it.generation).collect();
+        let old = rebuild::unused(&self.views, &["live", "retired"]).await;
+        let old = old.map_err(|error| refusals::away(&error))?;
         if old.is_empty() {
             return Err(refusals::nothing_to(Action::Retire));
         }
@@ -225,6 +251,29 @@ impl Upkeep {
             generations::forget(db, self.views.place(), generation)
                 .await
                 .map_err(|error| refusals::away(&error))?;
+        }
+        Ok(())
+    }
+
+    /// Deletes builds that were replaced and are kept since before an instant, unless an operator is at
+    /// work on them or has paused them.
+    pub(super) async fn retire_kept_before(
+        &self,
+        now: Timestamp,
+        before: Timestamp,
+    ) -> Result<(), store::ReadError> {
+        let held = self.term.lock().await;
+        let is_free = |it: &Term| it.running().is_none() && it.paused.is_none() && !it.has_ended;
+        if !held.as_ref().is_some_and(is_free) {
+            return Ok(());
+        }
+        let db = self.views.log().db();
+        for generation in generations::kept_since_before(db, now, before).await? {
+            generations::forget(db, self.views.place(), generation).await?;
+            tracing::info!(
+                generation,
+                "a replaced build is deleted: kept for projections.keep_old"
+            );
         }
         Ok(())
     }

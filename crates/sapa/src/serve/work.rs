@@ -2,11 +2,8 @@
 //! the read models. Asked to stop, it stops between two pages; what it did not finish has failed.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use api::surroundings::Action;
-use jiff::Timestamp;
 use projections::Runner;
 use projections::rebuild::{self, Build, Compared, Progress, RebuildError};
 use projections::runner::RunError;
@@ -16,9 +13,6 @@ use tokio::sync::{Mutex, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::upkeep::{Running, Upkeep};
-
-/// How often progress is written down.
-const TELL_EVERY: Duration = Duration::from_millis(500);
 
 /// One thing to do.
 #[derive(Debug)]
@@ -125,15 +119,15 @@ impl Work {
         let (told, seen) = watch::channel(first);
         let made = {
             let making = self.make(&mut build, &told, halt);
-            let telling = self.tell(about, seen);
+            let telling = upkeep::tell(views, about, self.epoch, seen);
             tokio::select! {
                 // Asked to stop in the middle of a comparison, it holds nothing that others need.
                 () = halt.cancelled() => Err(RebuildError::Stopped),
                 made = making => made,
-                () = telling => Err(RebuildError::Stopped),
+                _ = telling => Err(RebuildError::Stopped),
             }
         };
-        self.upkeep.building.0.store(0, Ordering::Relaxed);
+        views.building().end(generation);
         drop(build);
         let last = told.borrow().clone();
         self.close(about, last, made).await
@@ -146,42 +140,15 @@ impl Work {
         halt: &CancellationToken,
     ) -> Result<Compared, RebuildError> {
         let views = self.upkeep.views();
-        let (clock, begun_at) = (views.clock(), told.borrow().begun_at);
-        let (generation, position) = &self.upkeep.building;
-        generation.store(build.generation(), Ordering::Relaxed);
+        let generation = build.generation();
         let report = |it: Progress| {
-            position.store(it.position, Ordering::Relaxed);
-            let now = clock.now();
-            told.send_modify(|record| {
-                record.position = it.position;
-                record.target = it.target;
-                record.events_per_second = rate(it.position, begun_at, now);
-                record.at = now;
-            });
+            views.building().reach(generation, it.position);
+            let now = views.clock().now();
+            told.send_modify(|record| record.reach(it.position, it.target, now));
         };
         build.follow(views, halt, report).await?;
         told.send_modify(|it| it.state = State::Verifying);
         build.compare(views).await
-    }
-
-    /// Writes down how far it is, every now and then; ends only when that was taken over.
-    async fn tell(&self, about: About, mut seen: watch::Receiver<Record>) {
-        let db = self.upkeep.views().log().db();
-        loop {
-            let record = seen.borrow_and_update().clone();
-            match upkeep::store(db, about, self.epoch, &record).await {
-                Err(error @ store::checkpoint::MoveError::Fenced { .. }) => {
-                    tracing::warn!(%error, "the rebuild stops");
-                    return;
-                }
-                Err(error) => tracing::warn!(%error, "progress could not be written down"),
-                Ok(()) => {}
-            }
-            tokio::time::sleep(TELL_EVERY).await;
-            if seen.changed().await.is_err() {
-                std::future::pending::<()>().await;
-            }
-        }
     }
 
     /// Writes down how it ended, and what becomes of the build.
@@ -240,10 +207,4 @@ fn reason(error: &RebuildError) -> String {
         RebuildError::Run(error @ RunError::Rollback { .. }) => error.to_string(),
         _ => "the database did not do its part; the log of the process says more".to_owned(),
     }
-}
-
-/// Whole events a second.
-fn rate(events: i64, from: Timestamp, to: Timestamp) -> i64 {
-    let millis = i64::try_from(to.duration_since(from).as_millis()).unwrap_or(i64::MAX);
-    if millis <= 0 { 0 } else { events.saturating_mul(1_000) / millis }
 }

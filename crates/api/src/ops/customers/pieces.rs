@@ -2,11 +2,17 @@
 
 use events::id::CustomerId;
 use events::problem::{Problem, Text};
+use events::spoken::{duration, time};
+use events::time::parse_instant;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use projections::card::Pieces;
+use projections::listing::Window;
 use projections::loyalty::explain::{Branch, Detail, answer};
 use projections::promises::query as promises;
 use projections::{Dossier, alerts, neglect};
 use serde_json::{Value, json};
+use store::Log;
 
 use super::super::view::Look;
 use crate::answer::unread;
@@ -17,6 +23,7 @@ const SHOWN_MAX: i64 = 50;
 
 /// Everything that other read models say on a card.
 pub(super) async fn of(
+    log: &Log,
     look: &mut Look,
     caller: &Caller,
     customer: &CustomerId,
@@ -35,26 +42,30 @@ pub(super) async fn of(
     );
     let wanted =
         promises::Wanted { customer: Some(customer.clone()), ..promises::Wanted::default() };
-    let made = promises::list(&mut look.snapshot, tenant, &wanted, look.now, SHOWN_MAX)
+    let some = Window::first(SHOWN_MAX);
+    let made = promises::list(&mut look.snapshot, log, tenant, &wanted, look.now, &some)
         .await
         .map_err(|error| unread(&error))?;
-    let clocks = neglect::query::of_customer(&mut look.snapshot, tenant, customer, look.now)
-        .await
-        .map_err(|error| unread(&error))?;
+    let clocks = neglect::query::of_customer(customer, &dossier.neglect, &look.policies, look.now);
     let wanted = alerts::query::Wanted {
         customer: Some(customer.clone()),
         ..alerts::query::Wanted::default()
     };
-    let ringing = alerts::query::list(&mut look.snapshot, tenant, &wanted, SHOWN_MAX)
+    let ringing = alerts::query::list(&mut look.snapshot, log, tenant, &wanted, &some)
         .await
         .map_err(|error| unread(&error))?;
 
-    let owed: Vec<_> = made.into_iter().filter(|it| it.standing.is_owed()).collect();
+    let owed: Vec<_> =
+        made.into_iter().map(|(_, it)| it).filter(|it| it.standing.is_owed()).collect();
     let open = open_obligations(&clocks);
     let neglect = states(&clocks, &open);
-    let broken =
-        owed.iter().find(|it| it.state(look.now) == "broken").map(|it| it.promise.as_str());
-    let next_act = next_act(broken, &open, &clocks);
+    let zone = &look.policies.calendar.zone;
+    let broken = owed.iter().find(|it| it.state(look.now) == "broken");
+    let broken = broken.map(|it| {
+        let what = Some(it.what.as_str()).filter(|_| caller.sees_personal());
+        broken_promise(what, it.due_at, look.now, zone)
+    });
+    let next_act = next_act(broken, &open, &clocks, look.now, zone);
     Ok(Pieces {
         tier: json!({
             "tier": loyalty.tier,
@@ -69,7 +80,7 @@ pub(super) async fn of(
             .collect(),
         open_complaints: complaints(&open),
         open_obligations: json!(open),
-        alerts: ringing.iter().map(|it| json!(it.id)).collect(),
+        alerts: ringing.iter().map(|(_, it)| json!(it.id)).collect(),
         debate: Value::Null,
         survey_next_allowed_at: Value::Null,
         neglect,
@@ -112,22 +123,42 @@ fn states(clocks: &Value, open: &[Value]) -> Value {
     json!({ "they": state("they"), "we": state("we"), "owe": worst.unwrap_or("ok") })
 }
 
+/// Why a broken promise comes first.
+fn broken_promise(what: Option<&str>, due: Timestamp, now: Timestamp, zone: &TimeZone) -> Text {
+    let late = duration(now.duration_since(due));
+    let due = time(due, now, zone);
+    let (what, apa) = what.map_or(("What we promised", "Yang kita janjikan"), |it| (it, it));
+    Text::new(
+        format!("{what}, promised by {}: {} late", due.en, late.en),
+        format!("{apa}, dijanjikan sampai {}: terlambat {}", due.id, late.id),
+    )
+}
+
 /// The first that applies: a broken promise, what we owe, a silence of ours past its time.
-fn next_act(broken: Option<&str>, open: &[Value], clocks: &Value) -> Value {
-    if let Some(promise) = broken {
-        let why = Text::new(
-            format!("Promise {promise} is broken."),
-            format!("Janji {promise} dilanggar."),
-        );
+fn next_act(
+    broken: Option<Text>,
+    open: &[Value],
+    clocks: &Value,
+    now: Timestamp,
+    zone: &TimeZone,
+) -> Value {
+    if let Some(why) = broken {
         return json!({ "act": "settle", "why": why });
     }
     if let Some(it) = open.iter().find(|it| !matches!(word(it, "state"), "paused" | "covered")) {
-        let (owed, due) = (word(it, "obligation"), word(it, "due_at"));
-        let why = Text::new(
-            format!("We owe: {owed}, due {due}."),
-            format!("Kita berutang: {owed}, batas {due}."),
-        );
-        return json!({ "act": owed, "why": why });
+        let act = word(it, "obligation");
+        let (owed, utang) = alerts::sentence::owed(act);
+        let why = match parse_instant(word(it, "due_at")) {
+            Ok(due) => {
+                let due = time(due, now, zone);
+                Text::new(
+                    format!("We owe {owed}, due {}.", due.en),
+                    format!("Kita berutang {utang}, batas {}.", due.id),
+                )
+            }
+            Err(_) => Text::new(format!("We owe {owed}."), format!("Kita berutang {utang}.")),
+        };
+        return json!({ "act": act, "why": why });
     }
     let silent = clocks.get("clocks").and_then(Value::as_array).into_iter().flatten();
     let silent =
@@ -147,10 +178,30 @@ mod tests {
         let silent =
             json!({"clocks": [{"clock": "we", "state": "overdue", "sentence": {"en": "x"}}]});
         let owed = [json!({"obligation": "answer", "state": "overdue", "due_at": "2026"})];
-        assert_eq!(next_act(Some("p-1"), &owed, &silent)["act"], "settle");
-        assert_eq!(next_act(None, &owed, &silent)["act"], "answer");
-        assert_eq!(next_act(None, &[], &silent)["act"], "contact");
-        assert_eq!(next_act(None, &[], &json!({})), Value::Null);
+        let now = parse_instant("2026-12-01T02:40:00+07:00").unwrap();
+        let zone = TimeZone::get("Asia/Jakarta").unwrap();
+        let act = |broken, open: &[Value], clocks: &Value| {
+            next_act(broken, open, clocks, now, &zone)["act"].clone()
+        };
+        assert_eq!(act(Some(Text::default()), &owed, &silent), "settle");
+        assert_eq!(act(None, &owed, &silent), "answer");
+        assert_eq!(act(None, &[], &silent), "contact");
+        assert_eq!(next_act(None, &[], &json!({}), now, &zone), Value::Null);
+    }
+
+    #[test]
+    fn what_is_owed_is_said_in_words_with_its_time_as_people_say_it() {
+        let now = parse_instant("2026-12-01T02:40:00+07:00").unwrap();
+        let zone = TimeZone::get("Asia/Jakarta").unwrap();
+        let due = "2026-12-01T03:00:00.000000Z";
+        let owed = [json!({"obligation": "answer", "state": "ok", "due_at": due})];
+        let why = &next_act(None, &owed, &json!({}), now, &zone)["why"];
+        assert_eq!(why["en"], "We owe an answer, due 10:00.");
+        assert_eq!(why["id"], "Kita berutang jawaban, batas pukul 10.00.");
+        let due = parse_instant("2026-11-30T09:00:00+07:00").unwrap();
+        let why = broken_promise(Some("Price for 200 guests"), due, now, &zone);
+        let wanted = "Price for 200 guests, promised by 30 November, 09:00: 17 hours late";
+        assert_eq!(why.en, wanted);
     }
 
     #[test]

@@ -13,7 +13,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::sender;
+use super::Proven;
+use super::newcomers::{self, Notes};
 use crate::answer::{ReceiptOut, Reply, unappended};
 use crate::app::{App, Caller};
 use crate::ops::refused;
@@ -56,7 +57,15 @@ pub(super) async fn together(
     caller: &Caller,
     items: &[&RawValue],
 ) -> Result<Reply, Box<Problem>> {
-    let incoming = match check(items, &sender(app, caller)) {
+    let proven = Proven::of(app, caller).await?;
+    let checked = match check(items, &proven.sender()) {
+        Ok(incoming) => match newcomers::admit(app, caller, &incoming).await {
+            Ok(()) => Ok(incoming),
+            Err((index, problem)) => Err((index, Box::new(problem.in_item(index)))),
+        },
+        Err(refused) => Err(refused),
+    };
+    let incoming = match checked {
         Ok(incoming) => incoming,
         Err((index, problem)) => {
             let bytes = items.get(index).map_or("", |it| it.get()).as_bytes();
@@ -64,7 +73,7 @@ pub(super) async fn together(
         }
     };
     let (mut unique, places) = fold_repeats(incoming)?;
-    let warnings: Vec<_> = unique.iter_mut().map(|it| std::mem::take(&mut it.warnings)).collect();
+    let notes = Notes::take(&mut unique);
     let timer = app.metrics.append_timer(caller.face);
     let appended = app.appender.append(unique).await;
     timer.stop();
@@ -78,10 +87,9 @@ pub(super) async fn together(
             return Err(Box::new(problem.in_item(index)));
         }
     };
-    let receipts: Vec<ReceiptOut> =
-        appended.iter().zip(warnings).map(|(it, warnings)| ReceiptOut::of(it, warnings)).collect();
+    let receipts = notes.receipts(app, caller, &appended).await;
     for it in &receipts {
-        app.metrics.event(caller.face, if it.is_new() { "recorded" } else { "duplicate" });
+        app.metrics.event(caller, if it.is_new() { "recorded" } else { "duplicate" });
     }
     Ok(batch_reply(&receipts, &places))
 }
@@ -104,13 +112,13 @@ fn fold_repeats(incoming: Vec<Incoming>) -> Result<(Vec<Incoming>, Vec<usize>), 
     for (index, it) in incoming.into_iter().enumerate() {
         match seen.entry(it.reference()) {
             Entry::Vacant(free) => {
-                free.insert((unique.len(), index, it.fingerprint));
+                free.insert((unique.len(), index));
                 places.push(unique.len());
                 unique.push(it);
             }
             Entry::Occupied(taken) => {
-                let (place, first, fingerprint) = *taken.get();
-                if fingerprint != it.fingerprint {
+                let (place, first) = *taken.get();
+                if !unique.get(place).is_some_and(|known| is_same(known, &it)) {
                     return Err(batch_duplicate(&it, first, index));
                 }
                 places.push(place);
@@ -118,6 +126,11 @@ fn fold_repeats(incoming: Vec<Incoming>) -> Result<(Vec<Incoming>, Vec<usize>), 
         }
     }
     Ok((unique, places))
+}
+
+/// One event, as far as its content goes; a time with digits cut off is the same time.
+fn is_same(known: &Incoming, it: &Incoming) -> bool {
+    known.fingerprint == it.fingerprint || known.differs_by_cut_time(it)
 }
 
 fn batch_duplicate(it: &Incoming, first: usize, second: usize) -> Box<Problem> {
@@ -158,48 +171,69 @@ pub(super) async fn each(
     caller: &Caller,
     items: &[&RawValue],
 ) -> Result<Reply, Box<Problem>> {
-    let sender = sender(app, caller);
+    let proven = Proven::of(app, caller).await?;
+    let sender = proven.sender();
     let mut seen = HashMap::with_capacity(items.len());
-    let mut good = Vec::with_capacity(items.len());
+    let mut good: Vec<Incoming> = Vec::with_capacity(items.len());
     let mut checked = Vec::with_capacity(items.len());
     for (index, item) in items.iter().enumerate() {
         let read = item_of(item, &sender).map_err(|problem| problem.in_item(index).into());
-        let outcome = read.and_then(|mut it| {
-            let known = seen.entry(it.reference()).or_insert((index, it.fingerprint));
-            if known.1 != it.fingerprint {
-                return Err(batch_duplicate(&it, known.0, index));
+        let outcome = read.and_then(|it| {
+            let (first, place) = *seen.entry(it.reference()).or_insert((index, good.len()));
+            if good.get(place).is_some_and(|known| !is_same(known, &it)) {
+                return Err(batch_duplicate(&it, first, index));
             }
-            let warnings = std::mem::take(&mut it.warnings);
             good.push(it);
-            Ok(warnings)
+            Ok(())
         });
         checked.push(outcome);
     }
+    let refused = newcomers::refused(app, caller, &good).await?;
+    let mut good = refuse_newcomers(good, &refused, &mut checked);
+    let notes = Notes::take(&mut good);
     let timer = app.metrics.append_timer(caller.face);
-    let mut appended = app.appender.append_each(good).await.into_iter();
+    let appended = app.appender.append_each(good).await;
     timer.stop();
+    let mut receipts = notes.receipts_of_each(app, caller, appended).await.into_iter();
     let mut outcomes = Vec::with_capacity(items.len());
     for (index, (outcome, item)) in checked.into_iter().zip(items).enumerate() {
+        let bytes = item.get().as_bytes();
         outcomes.push(match outcome {
-            Ok(warnings) => match appended.next() {
-                Some(Ok(it)) => Ok(ReceiptOut::of(&it, warnings)),
+            Ok(()) => match receipts.next() {
+                Some(Ok(it)) => Ok(it),
                 Some(Err(error)) => {
-                    let (bytes, problem) = (item.get().as_bytes(), unappended(&error));
+                    let problem = unappended(&error);
                     let problem = refused::with_fields(app, caller, bytes, None, problem).await;
                     Err(Box::new(problem.in_item(index)))
                 }
                 None => Err(Box::new(Problem::of(Code::Internal).in_item(index))),
             },
-            Err(problem) => {
-                let bytes = item.get().as_bytes();
-                Err(refused::keep(app, caller, bytes, None, problem).await)
-            }
+            Err(problem) => Err(refused::keep(app, caller, bytes, None, problem).await),
         });
     }
     for it in outcomes.iter().filter_map(|it| it.as_ref().ok()) {
-        app.metrics.event(caller.face, if it.is_new() { "recorded" } else { "duplicate" });
+        app.metrics.event(caller, if it.is_new() { "recorded" } else { "duplicate" });
     }
     Ok(each_reply(app, caller, &outcomes))
+}
+
+/// Takes out what is about customers that the key may not make, and says so at their items.
+fn refuse_newcomers(
+    good: Vec<Incoming>,
+    refused: &[bool],
+    checked: &mut [Result<(), Box<Problem>>],
+) -> Vec<Incoming> {
+    let mut outcomes = checked.iter_mut().enumerate().filter(|(_, it)| it.is_ok());
+    let mut left = Vec::with_capacity(good.len());
+    for (it, is_refused) in good.into_iter().zip(refused) {
+        let Some((index, outcome)) = outcomes.next() else { break };
+        if *is_refused {
+            *outcome = Err(Box::new(newcomers::unknown_customer(&it).in_item(index)));
+        } else {
+            left.push(it);
+        }
+    }
+    left
 }
 
 fn each_reply(app: &App, caller: &Caller, outcomes: &[Result<ReceiptOut, Box<Problem>>]) -> Reply {
@@ -209,7 +243,7 @@ fn each_reply(app: &App, caller: &Caller, outcomes: &[Result<ReceiptOut, Box<Pro
     let item = |it: &Result<ReceiptOut, Box<Problem>>| match it {
         Ok(receipt) => serde_json::to_value(receipt).unwrap_or_default(),
         Err(problem) => {
-            app.metrics.event(caller.face, super::refusal_word(problem));
+            app.metrics.event(caller, super::refusal_word(problem));
             problem.to_json(caller.language, Some(&caller.request_id), &app.settings.public_url)
         }
     };
@@ -255,7 +289,7 @@ mod tests {
             route: None,
             key: b"key",
             refuse_unknown_fields: false,
-            external_venues: &[],
+            venues: &[],
         };
         cloudevents::structured(text.to_string().as_bytes(), &sender).unwrap()
     }

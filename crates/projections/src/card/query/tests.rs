@@ -58,17 +58,18 @@ async fn listed(filter: Filter, sort: Sort) -> Vec<String> {
     let stage = Stage::with(&facts()).await;
     let mut snapshot = stage.snapshot().await;
     let tenant = "main".parse().unwrap();
+    let log = &stage.log;
     let mut found = Vec::new();
     let mut after = None;
     loop {
-        let page =
-            list(&mut snapshot, &tenant, &filter, sort, after.as_ref(), 1, true).await.unwrap();
+        let window = Window { after, ..Window::first(1) };
+        let page = list(&mut snapshot, log, &tenant, &filter, sort, &window, true).await.unwrap();
         let Some((place, card)) = page.into_iter().next() else { break };
         found.push(card["customer"].as_str().unwrap().to_owned());
         after = Some(place);
     }
-    let back = Filter { back: true, ..filter };
-    let page = list(&mut snapshot, &tenant, &back, sort, None, 9, true).await.unwrap();
+    let back = Window { back: true, ..Window::first(9) };
+    let page = list(&mut snapshot, log, &tenant, &filter, sort, &back, true).await.unwrap();
     let back = page.iter().rev().map(|(_, card)| card["customer"].as_str().unwrap());
     assert!(back.eq(found.iter().map(String::as_str)), "the same the other way");
     found
@@ -84,7 +85,18 @@ async fn customers_are_listed_in_three_orders_without_a_gap() {
 
 #[tokio::test]
 async fn customers_are_found_by_the_beginning_of_a_word_or_a_mark() {
-    for text in ["ibu sari", "WULAN", "sari w", "c-sari", "+62812345", "0812345"] {
+    for text in [
+        "ibu sari",
+        "WULAN",
+        "sari w",
+        "c-sari",
+        "+62812345",
+        "0812345",
+        "wulandari ibu",
+        "0812-3456-7890",
+        "62812",
+        "sari 0812 3456",
+    ] {
         let filter = Filter { search: Some(text.to_owned()), ..Filter::default() };
         assert_eq!(listed(filter, Sort::LastIn).await, ["c-sari"], "{text}");
     }
@@ -123,7 +135,7 @@ async fn a_card_has_every_member_of_the_interface() {
     members.sort_unstable();
     assert_eq!(members, wanted);
     assert_eq!(json["habits"][0]["strength"], 40);
-    assert_eq!(json["preferred"], json!({ "channel": "desk", "hour": 11 }));
+    assert_eq!(json["preferred"], Value::Null, "one contact is no habit");
     assert_eq!(json["last_out"]["actor"], "staff/dewi");
     assert_eq!(json["value_total"], json!({ "amount": 0, "currency": "IDR" }));
     assert_eq!(json["tier"]["tier"], "prospect");
@@ -139,8 +151,8 @@ async fn without_pii_a_card_has_no_name_and_no_value_of_a_trait() {
     let stage = Stage::with(&facts()).await;
     let mut snapshot = stage.snapshot().await;
     let tenant = "main".parse().unwrap();
-    let page =
-        list(&mut snapshot, &tenant, &Filter::default(), Sort::Name, None, 9, false).await.unwrap();
+    let (log, all, window) = (&stage.log, Filter::default(), Window::first(9));
+    let page = list(&mut snapshot, log, &tenant, &all, Sort::Name, &window, false).await.unwrap();
     assert!(page.iter().all(|(_, it)| it.get("name").is_none()));
 }
 
@@ -154,4 +166,35 @@ fn other_read_models_put_their_members_in() {
     let json = card.compose(pieces).to_json(true);
     assert_eq!(json["alerts"], json!(["a-1"]));
     assert_eq!(json["tier"]["tier"], "primary");
+}
+
+/// How a customer is best reached, after contacts over some channels.
+async fn preferred_after(channels: &[&str]) -> Value {
+    let facts: Vec<Recorded> = (1..)
+        .zip(channels)
+        .map(|(position, channel)| {
+            let data = r#"{"inquiry":"q","topic":"price"}"#;
+            let when = format!("2026-05-01 10:0{position}");
+            let mut it = of("c-1", position, "interaction.inquired", &when, data);
+            it.attributes.channel = events::envelope::Channel::parse(channel);
+            it
+        })
+        .collect();
+    let stage = Stage::with(&facts).await;
+    let (mut snapshot, tenant) = (stage.snapshot().await, "main".parse().unwrap());
+    let customer = "c-1".parse().unwrap();
+    let card = get(&mut snapshot, &tenant, &customer, at("2026-05-02 09:00")).await;
+    card.unwrap().unwrap().to_json(true)["preferred"].clone()
+}
+
+#[tokio::test]
+async fn a_channel_is_preferred_from_three_cases_and_half_of_them_on() {
+    assert_eq!(preferred_after(&["phone"]).await, Value::Null);
+    assert_eq!(preferred_after(&["phone", "phone"]).await, Value::Null);
+    let three = preferred_after(&["phone", "phone", "phone"]).await;
+    assert_eq!(three, json!({ "channel": "phone", "hour": 10 }));
+    let half = ["phone", "email", "phone", "desk", "phone", "web"];
+    assert_eq!(preferred_after(&half).await["channel"], "phone");
+    let less = ["phone", "email", "phone", "desk", "phone", "web", "email"];
+    assert_eq!(preferred_after(&less).await, Value::Null);
 }

@@ -9,6 +9,7 @@ use store::db::{Family, Place};
 
 use super::{Story, date, fulfilled, json, ratna, walk};
 use crate::dossier::{Dossier, Holder};
+use crate::folds::Folds;
 use crate::loyalty::explain::Detail;
 use crate::loyalty::query::{Counts, Wanted, branch, counts, get, list};
 use crate::policies::Rules;
@@ -20,7 +21,7 @@ use crate::views::Snapshot;
 pub(crate) fn dossier(story: &Story) -> Dossier {
     let mut dossier = Dossier::default();
     for entry in story.entries() {
-        dossier.apply(&entry);
+        dossier.apply(&entry, &Policies::default());
     }
     dossier
 }
@@ -31,7 +32,15 @@ pub(crate) async fn open(folder: &std::path::Path) -> Snapshot {
     let db = place.open(family, 2).await.expect("a new database opens");
     db.migrate(family, VIEWS_STEPS).await.expect("the migrations run");
     let tx = db.begin_write().await.expect("nobody else writes");
-    Snapshot { tx, position: 0, policies: HashMap::new().into(), generation: 1 }
+    let policies = HashMap::new().into();
+    let (folds, policies_until) = (Folds::Own, None);
+    Snapshot { tx, position: 0, policies, generation: 1, folds, policies_until }
+}
+
+/// An empty log.
+pub(crate) async fn log(folder: &std::path::Path) -> store::Log {
+    let place = Place::Folder(folder.to_owned());
+    store::Log::open(&place, 1, uuid::Uuid::from_u128(1)).await.expect("a new log opens")
 }
 
 pub(crate) fn key(holder: &str) -> Key {

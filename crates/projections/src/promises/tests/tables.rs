@@ -3,7 +3,8 @@
 use events::policy::PolicyHistory;
 
 use super::*;
-use crate::loyalty::tests::tables::{dossier, key, open};
+use crate::listing::Window;
+use crate::loyalty::tests::tables::{dossier, key, log, open};
 use crate::policies::Rules;
 use crate::promises::query::{By, Wanted, get, list, quote, reliability};
 use crate::rows::{self, Before, Touched};
@@ -43,6 +44,7 @@ async fn promises_are_listed_by_due_time_and_three_of_three_were_kept() {
         let touched = Touched { key: &key, dossier: &it, rules, before: Before::Unknown };
         rows::replace(&mut snapshot.tx, &[touched]).await.expect("twice is once");
     }
+    let (log, some) = (log(folder.path()).await, Window::first(10));
     let tenant = "main".parse().unwrap();
     let found = get(&mut snapshot, &tenant, "p-310").await.unwrap().unwrap();
     let now = at("2026-06-01T07:00:00+07:00");
@@ -50,11 +52,11 @@ async fn promises_are_listed_by_due_time_and_three_of_three_were_kept() {
     assert_eq!((&shown["state"], &shown["margin_minutes"]), (&json!("kept"), &json!(40)));
     assert_eq!(shown["fulfilled_by"], "/t#a-1");
 
-    let ask = async |snapshot: &mut _, state: &str, now: &str| -> Vec<String> {
-        let state = Some(state.to_owned()).filter(|it| !it.is_empty());
-        let wanted = Wanted { state, ..Wanted::default() };
-        let found = list(snapshot, &tenant, &wanted, at(now), 10).await.expect("it answers");
-        found.into_iter().map(|it| it.promise).collect()
+    let ask = async |snapshot: &mut _, states: &'static str, now: &str| -> Vec<String> {
+        let states = states.split_whitespace().collect();
+        let wanted = Wanted { states, ..Wanted::default() };
+        let found = list(snapshot, &log, &tenant, &wanted, at(now), &some).await;
+        found.expect("it answers").into_iter().map(|(_, it)| it.promise).collect()
     };
     let (early, soon, past) =
         ("2026-06-01T05:00:00+07:00", "2026-06-01T06:00:00+07:00", "2026-06-01T12:00:01+07:00");
@@ -65,15 +67,20 @@ async fn promises_are_listed_by_due_time_and_three_of_three_were_kept() {
             assert_eq!(ask(&mut snapshot, asked, now).await, wanted, "{asked} at {now}");
         }
     }
+    assert_eq!(ask(&mut snapshot, "kept overdue", past).await, ["p-310", "p-2", "p-3", "p-4"]);
     let owed = Wanted { due_by: Some(at("2026-06-02T00:00:00Z")), ..Wanted::default() };
-    assert_eq!(list(&mut snapshot, &tenant, &owed, now, 10).await.unwrap().len(), 1);
-    let after = Wanted {
+    let found = list(&mut snapshot, &log, &tenant, &owed, now, &some).await.unwrap();
+    assert_eq!(found.len(), 1);
+    let priced = Wanted {
         customer: Some("c-1".parse().unwrap()),
         topic: Some("price".to_owned()),
-        after: Some((at("2026-05-11T15:00:00+07:00"), "p-2".to_owned())),
         ..Wanted::default()
     };
-    assert_eq!(list(&mut snapshot, &tenant, &after, now, 10).await.unwrap().len(), 2);
+    let all = list(&mut snapshot, &log, &tenant, &priced, now, &some).await.unwrap();
+    let after = all.get(1).map(|(place, _)| place.clone());
+    let behind = Window { after, ..some.clone() };
+    let found = list(&mut snapshot, &log, &tenant, &priced, now, &behind).await.unwrap();
+    assert_eq!((all.len(), found.len()), (4, 2));
 
     let (from, to) = (at("2026-05-01T00:00:00+07:00"), at("2026-06-30T00:00:00+07:00"));
     for by in [By::Owner, By::Topic, By::Team] {

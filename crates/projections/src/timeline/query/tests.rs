@@ -148,7 +148,7 @@ async fn without_pii_what_is_personal_or_unknown_is_absent_and_named() {
     let data = entry.data.to_string();
     assert!(!data.contains("AC mati") && !data.contains("12"), "{data}");
     assert_eq!(entry.data["category"], "air_conditioning");
-    assert_eq!(entry.summary.en, "Technical complaint: air_conditioning, high");
+    assert_eq!(entry.summary.en, "Technical complaint: air conditioning, high");
 }
 
 #[tokio::test]

@@ -59,8 +59,8 @@ fn a_complaint_reads_as_the_interfaces_say() {
         r#"{"complaint":"k-55","kind":"technical","category":"air_conditioning",
             "severity":"high","text":"AC mati sejak pagi"}"#,
     );
-    assert_eq!(it.en, "Technical complaint: air_conditioning, high");
-    assert_eq!(it.id, "Keluhan teknis: air_conditioning, tinggi");
+    assert_eq!(it.en, "Technical complaint: air conditioning, high");
+    assert_eq!(it.id, "Keluhan teknis: air conditioning, tinggi");
 }
 
 #[test]
@@ -83,5 +83,44 @@ fn money_and_times_are_written_as_people_write_them() {
         "promise.made",
         r#"{"promise":"p","what":"the price","owner":"ani","due_at":"2026-05-11T03:00:00Z"}"#,
     );
-    assert_eq!(promised.en, "Promised by 2026-05-11 10:00, ani");
+    assert_eq!(promised.en, "Promised by 11 May 2026, 10:00, ani takes care");
+}
+
+#[test]
+fn no_code_stands_where_a_word_belongs() {
+    let raised = said(
+        "alert.raised",
+        r#"{"alert":"a","kind":"we_owe","occurrence":1,"severity":"critical","owner":"ani",
+            "due_at":"2026-05-11T03:00:00Z","team":"frontdesk","because":[],"stop_by":"promise",
+            "policy":"owe","policy_version":1}"#,
+    );
+    let (en, id) = (
+        "Alert for ani: we owe something (critical)",
+        "Peringatan untuk ani: kita berutang sesuatu (kritis)",
+    );
+    assert_eq!(raised, Text::new(en, id));
+    let changed = said(
+        "loyalty.tier_changed",
+        r#"{"from":"prospect","to":"secondary","cause":"earned","policy_version":1,"evidence":[]}"#,
+    );
+    let (en, id) = (
+        "Tier changed from prospect to secondary: earned",
+        "Golongan berubah dari prospek menjadi sekunder: diraih",
+    );
+    assert_eq!(changed, Text::new(en, id));
+    let mut found = Vec::new();
+    for entry in schema::catalogue() {
+        let text: Value = serde_json::from_str(entry.text).unwrap();
+        for example in text["examples"].as_array().unwrap() {
+            let data = example.to_string();
+            let data = upcast(entry.kind, entry.version, &data).unwrap();
+            let said = summary(&Fact::parse(entry.kind, &data).unwrap(), &jakarta());
+            for text in [&said.en, &said.id] {
+                if text.contains('_') || text.contains("T0") || text.contains('/') {
+                    found.push(text.clone());
+                }
+            }
+        }
+    }
+    assert!(found.is_empty(), "{found:#?}");
 }

@@ -10,8 +10,7 @@ use events::fact::payment::PaymentKind;
 use events::fact::promise::How;
 use events::fact::{alert, reward};
 use events::money::Money;
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
+use events::spoken::word;
 
 /// One word or phrase in English and in Indonesian.
 pub(super) type Both = (&'static str, &'static str);
@@ -84,6 +83,21 @@ pub(super) fn purpose(it: interaction::Purpose) -> Both {
         interaction::Purpose::Sales => ("sales", "penawaran"),
         interaction::Purpose::YouSaidWeDid => ("you said, we did", "masukan yang kami kerjakan"),
     }
+}
+
+/// What a planned contact is for; a purpose that is none of ours is shown as it was recorded.
+pub(super) fn plan(it: &str) -> (String, String) {
+    let (en, id) = match it {
+        "follow_up" => purpose(interaction::Purpose::FollowUp),
+        "courtesy" => purpose(interaction::Purpose::Courtesy),
+        "care" => purpose(interaction::Purpose::Care),
+        "thanks" => purpose(interaction::Purpose::Thanks),
+        "reminder" => purpose(interaction::Purpose::Reminder),
+        "sales" => purpose(interaction::Purpose::Sales),
+        "you_said_we_did" => purpose(interaction::Purpose::YouSaidWeDid),
+        _ => return (word(it), word(it)),
+    };
+    (en.to_owned(), id.to_owned())
 }
 
 pub(super) fn outcome(it: Outcome) -> Both {
@@ -251,9 +265,55 @@ pub(super) fn alert_escalated(it: alert::EscalationReason) -> Both {
     }
 }
 
-/// A local date and time, the same in both languages: `2026-05-11 10:00`.
-pub(super) fn when(at: Timestamp, zone: &TimeZone) -> String {
-    zone.to_datetime(at).strftime("%Y-%m-%d %H:%M").to_string()
+pub(super) fn tier(name: &str) -> (String, String) {
+    let (en, id) = match name {
+        "prospect" => ("prospect", "prospek"),
+        "secondary" => ("secondary", "sekunder"),
+        "primary" => ("primary", "primer"),
+        other => (other, other),
+    };
+    (en.to_owned(), id.to_owned())
+}
+
+/// What an alert rings for.
+pub(super) fn alert_kind(it: &str) -> Both {
+    match it {
+        "they_silent" => ("the customer is silent", "pelanggan diam"),
+        "we_silent" => ("we are silent", "kita diam"),
+        "we_owe" => ("we owe something", "kita berutang sesuatu"),
+        "debate" => ("going in circles", "berputar-putar"),
+        "booking_conflict" => ("bookings clash", "booking bentrok"),
+        "trend" => ("more complaints than usual", "keluhan lebih sering"),
+        _ => ("something needs attention", "ada yang perlu perhatian"),
+    }
+}
+
+/// Services that have a name in Indonesian; any other is shown as it was recorded.
+pub(super) fn service(it: &str) -> (String, String) {
+    let id = match it {
+        "welcome_drink" => "minuman selamat datang",
+        "farewell_drink" => "minuman perpisahan",
+        "luggage_in" => "membawakan barang masuk",
+        "luggage_out" => "membawakan barang keluar",
+        "help_offered" => "menawarkan bantuan",
+        "paperwork" => "mengurus berkas",
+        "anything_else" => "menanyakan keperluan lain",
+        "setup_check" => "memeriksa persiapan",
+        "hall_tour" => "mengantar melihat aula",
+        "breakfast" => "sarapan",
+        "dinner" => "makan malam",
+        "lunch" => "makan siang",
+        _ => return (word(it), word(it)),
+    };
+    (word(it), id.to_owned())
+}
+
+/// Surveys by their usual names.
+pub(super) fn instrument(it: &str) -> String {
+    match it {
+        "csat" | "nps" | "ces" => it.to_uppercase(),
+        other => word(other),
+    }
 }
 
 /// An amount as people write it: `Rp 6,000,000` in English, `Rp 6.000.000` in Indonesian.

@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::client::Call;
 use crate::commands::session::Session;
 use crate::exit::{Exit, Failure};
+use crate::say;
 
 /// Events of one page.
 const PAGE: u16 = 500;
@@ -44,7 +45,10 @@ pub(super) async fn export(session: &Session, after: u64, to: &Path) -> Result<E
             last = position(event).unwrap_or(last);
         }
         if file.is_some() {
-            session.output.note(&format!("{written} events, position {last}"));
+            session.output.note(&say!(
+                "{written} events, position {last}",
+                "{written} peristiwa, posisi {last}"
+            ));
         }
         let Some(cursor) = page.get("next_cursor").and_then(Value::as_str) else { break };
         call = Call::get(&["v1", "events"]).with("cursor", Some(cursor)).with("limit", Some(PAGE));

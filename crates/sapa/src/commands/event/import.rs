@@ -3,7 +3,9 @@
 //! with 0.
 //!
 //! A bad row costs that row only: the server keeps it in quarantine with its file and line, it is
-//! told with its place, and the import ends with 4. It is kept once however often the file comes.
+//! told with its place, and the import ends with 4. It is kept once however often the file comes, and
+//! released by the row that is recorded in its place. `--dry-run` takes the same way to the same
+//! server, which judges every row and records nothing.
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -18,7 +20,8 @@ use crate::client::{Answer, Call, Client, Method};
 use crate::commands::session::Session;
 use crate::exit::{Exit, Failure};
 use crate::import::batch::{Batch, Batches};
-use crate::import::checkpoint::{self, Fingerprint};
+use crate::import::checkpoint::{self, Fingerprint, Undertaking};
+use crate::import::shipped::{self, SHIPPED};
 use crate::import::{FileError, Map, Plan, Reader};
 
 /// Bad rows that are told one by one.
@@ -29,7 +32,7 @@ const TOLD_MAX: u64 = 20;
 pub enum FileFormat {
     /// One event a line
     Jsonl,
-    /// A table, read through a map
+    /// Rows, read through a map
     Csv,
 }
 
@@ -41,9 +44,12 @@ pub struct Import {
     /// What it holds [default: by its name]
     #[arg(long, value_enum)]
     pub format: Option<FileFormat>,
-    /// How rows become events: a file, or the name of a shipped map
+    /// How rows become events: a file, or the name of a shipped map (`sapa event maps`)
     #[arg(long, value_name = "MAP")]
     pub map: Option<String>,
+    /// A setting of the map
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting, requires = "map")]
+    pub settings: Vec<(String, String)>,
     /// The source of its events [default: that of the map]
     #[arg(long)]
     pub source: Option<String>,
@@ -57,52 +63,79 @@ struct Tally {
     quarantined: u64,
 }
 
+/// Whom an import writes to.
+#[derive(Debug, Default)]
+struct Target {
+    log_id: String,
+    tenant: String,
+}
+
 impl Import {
     /// Reads, sends, remembers.
     pub async fn run(self, session: &Session) -> Result<Exit, Failure> {
-        let (plan, hash) = self.plan()?;
-        let is_table = matches!(plan, Plan::Csv(_));
-        let dir = session.config.data_dir.clone();
-        let file = (self.file != Path::new("-"))
-            .then(|| Fingerprint::of(&self.file))
-            .transpose()
-            .map_err(|error| Failure::file("read", &self.file, &error))?;
+        let (plan, map) = self.plan()?;
+        let is_table = matches!(plan, Plan::Mapped(_));
+        let client = session.client()?;
         let is_dry = session.globals.dry_run;
-        let start = match &file {
-            Some(file) if !is_dry => checkpoint::load(&dir, file, &hash).unwrap_or(0),
-            _ => 0,
-        };
+        let progress = if is_dry { None } else { self.progress(&client, map, session).await? };
+        let start = progress.as_ref().map_or(0, Progress::row);
         if start != 0 {
             session.output.note(&format!("going on after row {start}"));
         }
-        let reader = Reader::open(&self.file, plan, start).map_err(|error| told(&error))?;
+        let reader = tokio::task::block_in_place(|| Reader::open(&self.file, plan, start))
+            .map_err(|error| refused(&error))?;
         let bar = bar(session, reader.total_bytes());
         let mut batches = Batches::new(reader, &self.file, is_table);
-        let client = session.client()?;
         let mut tally = Tally::default();
         let mut talk = Talk { left: TOLD_MAX, bar: &bar };
-        while let Some(batch) =
-            tokio::task::block_in_place(|| batches.next_batch()).map_err(|error| told(&error))?
+        while let Some(batch) = tokio::task::block_in_place(|| batches.next_batch())
+            .map_err(|error| broken_off(&error))?
         {
             bar.set_position(batch.bytes_read);
-            batch.faults.iter().for_each(|it| talk.say(&it.to_string()));
-            let (row, faults) = (batch.last_row, count(batch.faults.len()));
-            if is_dry {
-                tally.recorded += count(batch.events);
-                tally.quarantined += faults;
-                continue;
-            }
-            send(&client, session, batch, &mut tally, &mut talk).await?;
-            if let Some(file) = &file {
-                // Losing it costs time, not facts.
-                let _ = checkpoint::store(&dir, file, &hash, row);
+            match send(&client, session, &batch, &mut tally, &mut talk).await? {
+                Sent::Done => {
+                    if let Some(progress) = &progress {
+                        progress.store(batch.last_row);
+                    }
+                }
+                Sent::TooLarge => {
+                    if !batches.halve(batch) {
+                        return Err(too_large(&client));
+                    }
+                }
             }
         }
         bar.finish_and_clear();
-        if let (Some(file), false) = (&file, is_dry) {
-            let _ = checkpoint::clear(&dir, file, &hash);
+        let silent = batches.rows_without_events();
+        if 0 < silent {
+            session.output.note(&format!("{silent} rows give no event under this map"));
+        }
+        if !is_dry {
+            // Only now do alerts about imported history ring, the most overdue first.
+            finish(&client, session).await?;
+            progress.iter().for_each(Progress::clear);
         }
         end(session, &tally)
+    }
+
+    /// How far an earlier run came on the same log; nothing for standard input, and nothing with a
+    /// server that does not say which log it has.
+    async fn progress(
+        &self,
+        client: &Client,
+        map: String,
+        session: &Session,
+    ) -> Result<Option<Progress>, Failure> {
+        if self.file == Path::new("-") {
+            return Ok(None);
+        }
+        let file = Fingerprint::of(&self.file)
+            .map_err(|error| Failure::file("read", &self.file, &error))?;
+        let target = target(client, session).await?;
+        Ok(target.map(|Target { log_id, tenant }| Progress {
+            folder: session.config.data_dir.clone(),
+            of: Undertaking { file, map, log_id, tenant },
+        }))
     }
 
     fn plan(&self) -> Result<(Plan, String), Failure> {
@@ -112,25 +145,110 @@ impl Import {
             Some(format) => format == FileFormat::Csv,
             None => self.map.is_some() || name.extension().is_some_and(|it| it == "csv"),
         };
-        if !is_csv {
+        let needs_map = ["ics", "txt"].iter().any(|it| name.extension().is_some_and(|e| e == *it));
+        if !is_csv && !needs_map {
             return Ok((Plan::JsonLines, String::new()));
         }
         let Some(map) = &self.map else {
             return Err(Failure::new(
                 Exit::Usage,
-                "a table needs a map that says what its columns mean",
-                "Add --map FILE, or the name of a shipped map.",
+                "this file needs a map that says what its rows mean",
+                "Add --map FILE, or the name of a shipped map: see `sapa event maps`.",
             ));
         };
-        let map = Map::load(map)
+        let map = Map::load(map, &self.settings)
             .map_err(|error| Failure::new(Exit::Invalid, error.to_string(), "Correct the map."))?;
         let map = match &self.source {
             Some(source) => map.with_source(source),
             None => map,
         };
         let hash = map.hash().to_owned();
-        Ok((Plan::Csv(Box::new(map)), hash))
+        Ok((Plan::Mapped(Box::new(map)), hash))
     }
+}
+
+/// Where the progress of this import is kept.
+#[derive(Debug)]
+struct Progress {
+    folder: PathBuf,
+    of: Undertaking,
+}
+
+impl Progress {
+    fn row(&self) -> u64 {
+        checkpoint::load(&self.folder, &self.of).unwrap_or(0)
+    }
+
+    /// Losing it costs time, not facts.
+    fn store(&self, row: u64) {
+        let _ = checkpoint::store(&self.folder, &self.of, row);
+    }
+
+    fn clear(&self) {
+        let _ = checkpoint::clear(&self.folder, &self.of);
+    }
+}
+
+/// Reads `NAME=VALUE`.
+fn setting(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.trim().is_empty() => {
+            Ok((name.trim().to_owned(), value.to_owned()))
+        }
+        _ => Err("write it as NAME=VALUE, such as venue=aula-taman".to_owned()),
+    }
+}
+
+/// Which log and tenant the server would record into.
+async fn target(client: &Client, session: &Session) -> Result<Option<Target>, Failure> {
+    let answer = client.call(&Call::get(&["v1", "events", "import"])).await?;
+    match answer.exit() {
+        Exit::Done => {}
+        // A server of before this question.
+        Exit::NotFound => return Ok(None),
+        _ if answer.status == 405 => return Ok(None),
+        exit => {
+            session.output.answer(&answer, &[])?;
+            return Err(Failure::told(exit));
+        }
+    }
+    let answer = answer.json();
+    let text = |name: &str| answer.get(name).and_then(Value::as_str).map(str::to_owned);
+    Ok(text("log_id").zip(text("tenant")).map(|(log_id, tenant)| Target { log_id, tenant }))
+}
+
+/// Says that the last row was sent.
+async fn finish(client: &Client, session: &Session) -> Result<(), Failure> {
+    let answer = client.call(&Call::post(&["v1", "events", "import", "end"], &json!({}))).await?;
+    match answer.exit() {
+        // A server of before this call finds out by itself after a while.
+        Exit::Done | Exit::NotFound => Ok(()),
+        _ if answer.status == 405 => Ok(()),
+        exit => {
+            session.output.answer(&answer, &[])?;
+            Err(Failure::told(exit))
+        }
+    }
+}
+
+/// The maps that come with the program, or one of them as a file to copy and change.
+pub(super) fn maps(session: &Session, name: Option<&str>) -> Result<Exit, Failure> {
+    let Some(name) = name else {
+        let items: Vec<Value> =
+            SHIPPED.iter().map(|it| json!({"name": it.name, "title": it.title()})).collect();
+        session.output.value(&json!({"items": items}), &["name", "title"])?;
+        return Ok(Exit::Done);
+    };
+    let Some(map) = shipped::find(name) else {
+        let names: Vec<&str> = SHIPPED.iter().map(|it| it.name).collect();
+        return Err(Failure::new(
+            Exit::NotFound,
+            format!("there is no shipped map `{name}`"),
+            format!("Name one of {}.", names.join(", ")),
+        ));
+    };
+    session.output.text(map.text.trim_end())?;
+    Ok(Exit::Done)
 }
 
 /// Bad rows, one by one, until there are too many to read.
@@ -148,17 +266,30 @@ impl Talk<'_> {
     }
 }
 
+/// What came of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sent {
+    Done,
+    /// Nothing of it arrived: it has to be smaller.
+    TooLarge,
+}
+
 /// Sends one batch; good rows are recorded beside bad ones, which are kept.
 async fn send(
     client: &Client,
     session: &Session,
-    batch: Batch,
+    batch: &Batch,
     tally: &mut Tally,
     talk: &mut Talk<'_>,
-) -> Result<(), Failure> {
+) -> Result<Sent, Failure> {
     let call = Call::new(Method::POST, &["v1", "events", "import"])
-        .sending("application/json", batch.body);
+        .with("dry_run", session.globals.dry_run.then_some(true))
+        .sending("application/json", batch.body.clone());
     let answer: Answer = client.call(&call).await?;
+    // A proxy may say so with a page of its own.
+    if answer.status == 413 {
+        return Ok(Sent::TooLarge);
+    }
     let exit = answer.exit();
     if exit != Exit::Done {
         session.output.answer(&answer, &[])?;
@@ -169,10 +300,13 @@ async fn send(
     tally.recorded += number("recorded");
     tally.duplicates += number("duplicates");
     tally.quarantined += number("quarantined");
+    for it in batch.faults() {
+        talk.say(&it.to_string());
+    }
     for item in answer.get("items").and_then(Value::as_array).into_iter().flatten() {
         let line = item.get("line").and_then(Value::as_u64).unwrap_or_default();
         // What the reader found wrong has been told with its excerpt.
-        if batch.faults.iter().all(|it| it.line != line) {
+        if batch.faults().all(|it| it.line != line) {
             let text = |name: &str| item.get(name).and_then(Value::as_str).unwrap_or_default();
             talk.say(&format!("line {line}: {} ({})", text("detail"), text("code")));
             for it in item.get("errors").and_then(Value::as_array).into_iter().flatten() {
@@ -181,25 +315,26 @@ async fn send(
             }
         }
     }
-    Ok(())
+    Ok(Sent::Done)
 }
 
 /// Tells the counts, and what to do about the rows that were kept.
 fn end(session: &Session, tally: &Tally) -> Result<Exit, Failure> {
     let is_dry = session.globals.dry_run;
+    let answer = if is_dry {
+        json!({
+            "would_record": tally.recorded,
+            "would_duplicate": tally.duplicates,
+            "would_quarantine": tally.quarantined,
+        })
+    } else {
+        serde_json::to_value(tally).map_err(Failure::internal)?
+    };
     match session.output.format {
-        _ if is_dry => {
-            let would = json!({
-                "would_record": tally.recorded, "would_quarantine": tally.quarantined,
-            });
-            session.output.value(&would, &[])?;
-        }
-        Format::Json | Format::Jsonl => {
+        Format::Json | Format::Jsonl if !is_dry => {
             session.output.bytes(&serde_json::to_vec(tally).map_err(Failure::internal)?)?;
         }
-        _ => {
-            session.output.value(&serde_json::to_value(tally).map_err(Failure::internal)?, &[])?;
-        }
+        _ => session.output.value(&answer, &[])?,
     }
     if tally.quarantined == 0 {
         return Ok(Exit::Done);
@@ -214,10 +349,6 @@ fn end(session: &Session, tally: &Tally) -> Result<Exit, Failure> {
     };
     session.output.note(&format!("{} bad rows {many} in quarantine\n  {next}", tally.quarantined));
     Ok(Exit::Invalid)
-}
-
-fn count(events: usize) -> u64 {
-    u64::try_from(events).unwrap_or(u64::MAX)
 }
 
 fn bar(session: &Session, total: Option<u64>) -> ProgressBar {
@@ -239,7 +370,26 @@ fn bar(session: &Session, total: Option<u64>) -> ProgressBar {
     }
 }
 
-fn told(error: &FileError) -> Failure {
+/// A file that cannot be begun: nothing of it was sent.
+fn refused(error: &FileError) -> Failure {
+    Failure::new(Exit::Invalid, reason(error), "Nothing was recorded.")
+}
+
+/// A file that ends with an error.
+fn broken_off(error: &FileError) -> Failure {
+    Failure::new(Exit::Invalid, reason(error), "Everything before it is recorded.")
+}
+
+fn reason(error: &FileError) -> String {
     let why = std::error::Error::source(error).map(|it| format!(": {it}")).unwrap_or_default();
-    Failure::new(Exit::Invalid, format!("{error}{why}"), "Everything before it is recorded.")
+    format!("{error}{why}")
+}
+
+/// Not even the start of one row goes through.
+fn too_large(client: &Client) -> Failure {
+    Failure::new(
+        Exit::Invalid,
+        format!("{}, or a proxy before it, takes no request of 16 kB (413)", client.server()),
+        "Raise the limit of the proxy, such as client_max_body_size of nginx, and run it again.",
+    )
 }

@@ -19,6 +19,7 @@ use crate::commands::schema::kind_and_version;
 use crate::commands::session::Session;
 use crate::commands::{input, json_argument, object};
 use crate::exit::{Exit, Failure};
+use crate::say;
 
 /// Which way an event goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -70,11 +71,17 @@ impl Publish {
             None => self.event(session)?.to_string().into_bytes(),
         };
         match self.via {
+            // A dry run is judged by the rules that recording follows, by the server itself.
+            Via::Http if session.globals.dry_run => judge(session, bytes).await,
             Via::Http => {
                 let call = Call::new(Method::POST, &["v1", "events"])
                     .sending(media_type(&bytes), bytes)
                     .columns(&["outcome", "position", "stream", "version", "source", "id"]);
-                session.ask(call).await
+                let (exit, answer) = session.ask_and_keep(call).await?;
+                for warning in warnings(&answer.json()) {
+                    session.output.note(&warning);
+                }
+                Ok(exit)
             }
             Via::Nats => over_nats(session, &bytes).await,
         }
@@ -105,6 +112,19 @@ impl Publish {
     }
 }
 
+/// What the receipts warn of, each with its place.
+fn warnings(answer: &Value) -> Vec<String> {
+    let items = answer["items"].as_array();
+    let receipts = items.map_or_else(|| std::slice::from_ref(answer), Vec::as_slice);
+    let details = receipts.iter().filter_map(|it| it["warning_details"].as_array()).flatten();
+    let text = |it: &Value, name: &str| it[name].as_str().unwrap_or_default().to_owned();
+    let line = |it: &Value| {
+        let (word, place) = (text(it, "warning"), text(it, "pointer"));
+        format!("{word} {place}: {}", text(it, "detail"))
+    };
+    details.map(line).collect()
+}
+
 /// Who acts: as said, else the person at this terminal.
 fn actor(session: &Session) -> Result<Actor, Failure> {
     let user = || std::env::var("USER").unwrap_or_default();
@@ -114,9 +134,11 @@ fn actor(session: &Session) -> Result<Actor, Failure> {
         Err(_) if session.globals.actor.is_none() => {
             "staff/cli".parse().map_err(|_| Failure::internal("no actor"))
         }
-        Err(error) => {
-            Err(Failure::new(Exit::Usage, format!("--actor: {error}"), "Write --actor staff/dewi."))
-        }
+        Err(error) => Err(Failure::new(
+            Exit::Usage,
+            format!("--actor: {error}"),
+            say!("Write one such as --actor staff/dewi.", "Tulis misalnya --actor staff/dewi."),
+        )),
     }
 }
 
@@ -128,21 +150,57 @@ pub(super) fn media_type(bytes: &[u8]) -> &'static str {
     }
 }
 
+/// What the server would say to an event; it records nothing.
+async fn judge(session: &Session, bytes: Vec<u8>) -> Result<Exit, Failure> {
+    let answer = session.client()?.call(&validation(bytes)).await?;
+    session.output.answer(&answer, &[])
+}
+
+fn validation(bytes: Vec<u8>) -> Call {
+    Call::new(Method::POST, &["v1", "events", "validate"]).sending(media_type(&bytes), bytes)
+}
+
+/// Over NATS no key is sent, so the server is asked over HTTP whether the key belongs to the tenant
+/// of the subject. Ends with the refusal, if it does not.
+async fn foreign_tenant(session: &Session, bytes: &[u8]) -> Result<Option<Exit>, Failure> {
+    if session.key()?.is_none() {
+        return Ok(None);
+    }
+    let named = Session { tenant: Some(session.config.tenant.to_string()), ..session.clone() };
+    let answer = named.client()?.call(&validation(bytes.to_vec())).await?;
+    let code = answer.json();
+    let code = code.get("code").and_then(Value::as_str).unwrap_or_default();
+    if !["tenant_unknown", "token_invalid"].contains(&code) {
+        return Ok(None);
+    }
+    session.output.answer(&answer, &[]).map(Some)
+}
+
 /// Publishes one event, waits for the broker, and for the log if that is wanted.
 async fn over_nats(session: &Session, bytes: &[u8]) -> Result<Exit, Failure> {
-    let invalid = |what: &str| {
-        Failure::new(Exit::Invalid, what, "Over NATS goes one structured event at a time.")
+    let invalid = |what: String| {
+        let remedy = say!(
+            "Over NATS send one structured event at a time.",
+            "Lewat NATS kirim satu peristiwa terstruktur setiap kali."
+        );
+        Failure::new(Exit::Invalid, what, remedy)
     };
-    let event: Value =
-        serde_json::from_slice(bytes).map_err(|_| invalid("the event is not JSON"))?;
+    let event: Value = serde_json::from_slice(bytes)
+        .map_err(|_| invalid(say!("the event is not JSON", "peristiwanya bukan JSON")))?;
     let text = |name: &str| event.get(name).and_then(Value::as_str).unwrap_or_default();
-    let kind =
-        Kind::parse_type(text("type")).map_err(|_| invalid("the event's type is not known"))?.0;
+    let kind = Kind::parse_type(text("type"))
+        .map_err(|_| {
+            invalid(say!("the event's type is not known", "jenis peristiwanya tidak dikenal"))
+        })?
+        .0;
     let tenant: &Tenant = &session.config.tenant;
     let subject = events::subject::ingress(tenant, kind);
     if session.globals.dry_run {
-        session.output.note(&format!("would publish on {subject}"));
-        return Ok(Exit::Done);
+        session.output.note(&say!("would publish on {subject}", "akan menerbitkan ke {subject}"));
+        return judge(session, bytes.to_vec()).await;
+    }
+    if let Some(exit) = foreign_tenant(session, bytes).await? {
+        return Ok(exit);
     }
     let context = jetstream::new(broker::of_command_line(session).await?);
     let mut headers = HeaderMap::new();
@@ -151,8 +209,14 @@ async fn over_nats(session: &Session, bytes: &[u8]) -> Result<Exit, Failure> {
     let refused = |error: String| {
         Failure::new(
             Exit::Unavailable,
-            format!("the broker did not accept the event: {error}"),
-            "Look at `sapa doctor`; sending the same id again is safe.",
+            say!(
+                "the broker did not accept the event: {error}",
+                "broker tidak menerima peristiwanya: {error}"
+            ),
+            say!(
+                "Look at `sapa doctor`; sending the same id again is safe.",
+                "Lihat `sapa doctor`; mengirim lagi id yang sama itu aman."
+            ),
         )
     };
     let ack = context

@@ -10,7 +10,8 @@ use crate::cli::Format;
 use crate::client::{Answer, Call, Client};
 use crate::commands::session::Session;
 use crate::exit::{Exit, Failure};
-use crate::output::member;
+use crate::output::{member, words};
+use crate::say;
 
 /// Pause before a lost connection is made again.
 const AGAIN: Duration = Duration::from_secs(2);
@@ -42,7 +43,11 @@ pub(crate) async fn tail(
 }
 
 async fn resume(session: &Session, client: &Client) {
-    session.output.note(&format!("{}: connection lost; trying again", client.server()));
+    let server = client.server();
+    session.output.note(&say!(
+        "{server}: connection lost; trying again",
+        "{server}: koneksi terputus; mencoba lagi"
+    ));
     tokio::time::sleep(AGAIN).await;
 }
 
@@ -94,8 +99,8 @@ fn tell(session: &Session, message: &str, seen: &mut Option<String>) -> Result<(
         it.to_zoned(session.output.zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
     });
     let kind = text("type");
-    let kind = kind.trim_start_matches("sapa.");
-    let data = event.get("data").map_or_else(String::new, Value::to_string);
+    let kind = words::of_kind(&kind, session.output.language).unwrap_or(kind);
+    let data = event.get("data").map(|it| session.output.line(it)).unwrap_or_default();
     session.output.text(&format!(
         "{time}  {:>8}  {kind}  {}  {data}",
         text("position"),

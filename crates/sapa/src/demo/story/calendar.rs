@@ -3,6 +3,7 @@
 //! Day 0 is the local date of the story's `now`, day -1 the day before. Promises that the
 //! same plan gives the same instants; does not know holidays.
 
+use events::problem::Text;
 use jiff::civil::{Date, Weekday};
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
@@ -58,12 +59,6 @@ impl Calendar {
         i64::from(time.hour()) * 60 + i64::from(time.minute())
     }
 
-    /// The wall clock as `15:40`.
-    pub(super) fn clock(&self, at: Timestamp) -> (i64, i64) {
-        let minute = self.minute_of(at);
-        (minute / 60, minute % 60)
-    }
-
     /// `day`, or the Saturday before it if it is a Sunday.
     pub(super) fn open_day(&self, day: i64) -> i64 {
         if self.date(day).weekday() == Weekday::Sunday { day - 1 } else { day }
@@ -81,12 +76,36 @@ impl Calendar {
         if self.at(today, minute) <= now { today } else { self.open_day(today - 1) }
     }
 
+    /// `now` within opening hours, but for the first two; otherwise the last time the desk closed.
+    pub(super) fn desk_time(&self, now: Timestamp) -> Timestamp {
+        let minute = self.minute_of(now);
+        if self.open_day(0) == 0 && (OPENS + 120..=self.closes(0)).contains(&minute) {
+            return now;
+        }
+        let today = self.open_day(0);
+        let closed = self.at(today, self.closes(today));
+        if closed <= now {
+            return closed;
+        }
+        let before = self.open_day(today - 1);
+        self.at(before, self.closes(before))
+    }
+
+    /// Minutes of the day at which the desk closes.
+    fn closes(&self, day: i64) -> i64 {
+        if self.date(day).weekday() == Weekday::Saturday { 13 * 60 } else { 17 * 60 }
+    }
+
+    /// An instant in words, as somebody says it at `now`.
+    pub(super) fn said(&self, at: Timestamp, now: Timestamp) -> Text {
+        events::spoken::time(at, now, &self.zone)
+    }
+
     /// A moment in opening hours of `day` (or of the Saturday before a Sunday), with at least
     /// `spare` minutes left before closing.
     pub(super) fn desk_moment(&self, day: i64, spare: i64, dice: &mut Dice) -> Timestamp {
         let day = self.open_day(day);
-        let closes = if self.date(day).weekday() == Weekday::Saturday { 13 * 60 } else { 17 * 60 };
-        let minute = dice.between(OPENS, (closes - spare).max(OPENS));
+        let minute = dice.between(OPENS, (self.closes(day) - spare).max(OPENS));
         self.at(day, minute)
     }
 

@@ -219,6 +219,11 @@ impl Journal {
         }
     }
 
+    /// The moment of the first fact so far.
+    pub(super) fn first(&self) -> Option<Timestamp> {
+        self.events.iter().map(|it| it.time).min()
+    }
+
     /// The whole story in the order of its moments; facts of one moment stay as written.
     pub(super) fn into_events(self) -> Vec<StoryEvent> {
         let mut events = self.events;

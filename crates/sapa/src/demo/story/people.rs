@@ -1,8 +1,8 @@
 //! The people with names: those of the ten acceptance stories, in the state the demo shows.
 //!
 //! Promises that what `look_at` says of four of them is true of the facts written here, at
-//! any `now`: what is owed is dated back from `now`, what follows opening hours from the last
-//! time the desk was open. Their halls are booked by hand, so that no two bookings meet.
+//! any `now`: everybody acts while the desk is open, so what is owed is dated back from `now` in
+//! opening hours and from the last closing time at night. Their halls are booked by hand, so that no two bookings meet.
 
 use jiff::{Timestamp, TimestampRound, Unit};
 use serde_json::{Value, json};
@@ -50,8 +50,8 @@ pub(super) fn lines(plan: &Plan) -> Vec<(String, String, String)> {
     let [first, .., last] = SARI_CALLS;
     let silent = last - cast.morning;
     let usual = (first - last + 30) / 3;
-    let (due_hour, due_minute) = log.calendar.clock(later(cast.base, -RINA_WAITS));
-    let (hour, minute) = log.calendar.clock(cast.base);
+    let due = log.calendar.said(later(cast.base, -RINA_WAITS), plan.now);
+    let now = log.calendar.said(plan.now, plan.now);
     let line = |id: &str, indonesian: String, english: String| (id.to_owned(), indonesian, english);
     vec![
         line(
@@ -61,12 +61,8 @@ pub(super) fn lines(plan: &Plan) -> Vec<(String, String, String)> {
         ),
         line(
             RINA.id,
-            format!(
-                "dijanjikan jawaban pukul {due_hour:02}.{due_minute:02}; sekarang {hour:02}.{minute:02}"
-            ),
-            format!(
-                "was promised an answer by {due_hour:02}:{due_minute:02}; it is {hour:02}:{minute:02}"
-            ),
+            format!("dijanjikan jawaban sampai {}; sekarang {}", due.id, now.id),
+            format!("was promised an answer by {}; it is {}", due.en, now.en),
         ),
         line(
             WATI.id,
@@ -102,7 +98,7 @@ const GRAHA: Guest<'static> = person("pt-graha", "staff/rudi", "email");
 /// What the people share: the moments the story is dated back from.
 struct Cast {
     seed: u64,
-    /// `now` without its seconds.
+    /// `now`, or when the desk last closed, without its seconds.
     base: Timestamp,
     /// The day of the last 09:00, when alerts ring: 0, or -1 before that hour.
     morning: i64,
@@ -115,7 +111,7 @@ impl Cast {
         let whole = TimestampRound::new().smallest(Unit::Minute).mode(jiff::RoundMode::Trunc);
         Self {
             seed: plan.seed,
-            base: plan.now.round(whole).unwrap_or(plan.now),
+            base: log.calendar.desk_time(plan.now).round(whole).unwrap_or(plan.now),
             morning: if plan.now < log.calendar.at(0, 9 * 60) { -1 } else { 0 },
             wanted: log.calendar.saturday_from(24),
         }
@@ -208,22 +204,20 @@ fn sari(cast: &Cast, log: &mut Journal) {
     );
 }
 
-/// Asked, half answered, and promised the rest for `overdue` minutes before now.
+/// Asked and half answered on the working day before, and promised the rest for `overdue` minutes
+/// before the desk last was open.
 fn promised(cast: &Cast, log: &mut Journal, guest: Guest<'_>, overdue: i64, what: &str) {
     let due = later(cast.base, -overdue);
     let inquiry = log.name("q");
     let about = format!("inquiry/{inquiry}");
+    let before = log.calendar.open_day(log.calendar.day_of(due) - 1);
+    let at = log.calendar.at(before, 10 * 60 + 50);
     let asked =
         json!({"inquiry": inquiry, "topic": "price", "text": "Berapa harganya untuk 200 tamu?"});
-    log.record(
-        later(due, -220),
-        guest.id,
-        theirs("interaction.inquired", CHAT, guest.channel),
-        &asked,
-    );
+    log.record(at, guest.id, theirs("interaction.inquired", CHAT, guest.channel), &asked);
     let partly = json!({"about": about, "complete": false, "missing": what, "text": "Kami hitung dulu ya, Bu"});
     log.record(
-        later(due, -210),
+        later(at, 10),
         guest.id,
         ours("interaction.answered", CHAT, guest.clerk, guest.channel),
         &partly,
@@ -232,7 +226,7 @@ fn promised(cast: &Cast, log: &mut Journal, guest: Guest<'_>, overdue: i64, what
         "promise": log.name("p"), "what": what, "due_at": log.calendar.text(due),
         "owner": guest.clerk.trim_start_matches("staff/"), "about": about, "topic": "price",
     });
-    log.record(later(due, -209), guest.id, quiet("promise.made", FRONT_DESK, guest.clerk), &made);
+    log.record(later(at, 11), guest.id, quiet("promise.made", FRONT_DESK, guest.clerk), &made);
 }
 
 fn rina(cast: &Cast, log: &mut Journal) {
