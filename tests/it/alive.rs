@@ -18,7 +18,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::program::http_client;
-use crate::support_nats::{eventually, spawn};
+use crate::support_nats::{eventually, nats_program, spawn};
 
 /// A service on SQLite with a nats-server of its own.
 pub struct Live {
@@ -40,6 +40,7 @@ pub fn config(settings: &[(&'static str, &str)]) -> Result<Config, sapa::config:
 impl Live {
     /// Starts one in a folder of its own.
     pub async fn start(settings: &[(&'static str, &str)]) -> Self {
+        nats_program().await;
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
         let mut all = vec![("data_dir", data.to_str().unwrap()), ("http.addr", "127.0.0.1:0")];

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use events::envelope::Recorded;
 use sapa::serve::lock::Instance;
-use sapa::servers::nats::{NatsOptions, NatsServer, Search, locate};
+use sapa::servers::nats::{NatsOptions, NatsServer};
 use serde_json::Value;
 use store::Log;
 use store::db::Place;
@@ -16,7 +16,7 @@ use tests::read::{last_sent, recorded, sent};
 use uuid::Uuid;
 
 use crate::program::{Program, free_port, http_client};
-use crate::support_nats::{event, eventually};
+use crate::support_nats::{event, eventually, nats_program};
 use crate::survival::cluster;
 use crate::survival_checks::{settled, the_views_equal_a_rebuild};
 use crate::survival_load::{Load, connect};
@@ -95,14 +95,10 @@ async fn went_out(context: &async_nats::jetstream::Context, facts: &[Recorded], 
     assert!(!out.is_empty(), "nothing went out");
 }
 
-fn nats_program() -> PathBuf {
-    locate(&Search { fetch: true, ..Search::default() }).unwrap_or_else(|error| panic!("{error}"))
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_under_load_holds_every_event_up_to_its_position_and_the_relay_goes_on() {
     let folder = tempfile::tempdir().unwrap();
-    let binary = tokio::task::spawn_blocking(nats_program).await.unwrap();
+    let binary = nats_program().await;
     let nats = NatsServer::start(&binary, NatsOptions::new(folder.path())).await.unwrap();
     let mut program = Program::new(&[("nats.url", nats.url().as_str())]);
     let place = Place::Folder(program.data());
@@ -183,7 +179,7 @@ async fn a_backup_under_load_holds_every_event_up_to_its_position_and_the_relay_
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_managed_broker_is_recovered_too_and_only_what_is_new_goes_out() {
-    let binary = tokio::task::spawn_blocking(nats_program).await.unwrap();
+    let binary = nats_program().await;
     let port = free_port().to_string();
     let settings =
         [("nats.server_bin", binary.to_str().unwrap()), ("nats.managed_port", port.as_str())];
@@ -472,7 +468,7 @@ async fn an_instance_says_who_leads_or_that_nobody_does() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_instance_with_a_nats_server_of_its_own_is_refused() {
-    let binary = tokio::task::spawn_blocking(nats_program).await.unwrap();
+    let binary = nats_program().await;
     let (_cluster, url) = cluster().await;
     let (one, two) = (free_port().to_string(), free_port().to_string());
     let with = |port: &str| {
@@ -509,7 +505,7 @@ async fn doctor_knows_the_ports() {
     let port = taken.local_addr().unwrap().port();
     let managed = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let managed_port = managed.local_addr().unwrap().port().to_string();
-    let binary = tokio::task::spawn_blocking(nats_program).await.unwrap();
+    let binary = nats_program().await;
     let program = Program::new(&[
         ("nats.server_bin", binary.to_str().unwrap()),
         ("nats.managed_port", managed_port.as_str()),

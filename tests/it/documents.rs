@@ -8,10 +8,10 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use sapa::config::KEYS;
-use sapa::servers::nats::{Search, locate};
 
 use crate::program::{Program, free_port};
 use crate::support::files::{files_of, root, shown};
+use crate::support_nats::nats_program;
 
 /// The address that documents use.
 const SHOWN_ADDRESS: &str = "127.0.0.1:7272";
@@ -58,9 +58,7 @@ fn blocks(text: &str) -> Vec<Block> {
 async fn run(name: &str) {
     let path = root().join("docs/guides").join(name);
     let text = std::fs::read_to_string(&path).unwrap();
-    let find = || locate(&Search { fetch: true, ..Search::default() });
-    let binary = tokio::task::spawn_blocking(find).await.unwrap();
-    let binary = binary.unwrap_or_else(|error| panic!("{error}"));
+    let binary = nats_program().await;
     let port = free_port().to_string();
     let mut program = Program::new(&[
         ("nats.server_bin", binary.to_str().unwrap()),

@@ -31,6 +31,8 @@ contract![
     recorded_at_never_goes_back,
     reading_by_customer_and_by_reference,
     searching_skips_no_fact_and_repeats_none,
+    the_first_event_about_a_customer_is_told_apart,
+    of_many_at_once_about_a_new_customer_one_is_the_first,
     a_thousand_events_are_appended_in_groups,
     many_requests_at_once_are_answered_each,
     the_bell_rings_after_the_commit,
@@ -373,6 +375,52 @@ async fn searching_skips_no_fact_and_repeats_none(it: TestLog) {
     }
 }
 
+async fn the_first_event_about_a_customer_is_told_apart(it: TestLog) {
+    let about = |customer: &str, id: &str| event("interaction.greeted").customer(customer).id(id);
+    let are_first = |outcomes: &[Appended]| -> Vec<bool> {
+        outcomes.iter().map(|it| matches!(it, Appended::RecordedFirst(_))).collect()
+    };
+    let tell = async |events: Vec<Event>| {
+        let events = events.into_iter().map(Event::incoming).collect();
+        are_first(&it.appender.append_telling_firsts(events).await.unwrap())
+    };
+    assert_eq!(tell(vec![about("c-1", "f-1"), about("c-1", "f-2")]).await, [true, false]);
+    assert_eq!(tell(vec![about("c-2", "f-3"), about("c-1", "f-4")]).await, [true, false]);
+    assert_eq!(tell(vec![about("c-2", "f-3")]).await, [false], "a duplicate is not the first");
+    // Somebody who was named in the stream of a venue is known when their own stream begins.
+    let mut elsewhere = about("c-3", "f-5").incoming();
+    elsewhere.stream = "venue/aula-taman".parse().unwrap();
+    assert_eq!(
+        are_first(&it.appender.append_telling_firsts(vec![elsewhere]).await.unwrap()),
+        [true]
+    );
+    assert_eq!(tell(vec![about("c-3", "f-6")]).await, [false]);
+    // Each tenant has its own customers.
+    assert_eq!(tell(vec![about("c-1", "f-7").tenant("bank")]).await, [true]);
+    let each = vec![about("c-4", "f-8").incoming(), about("c-4", "f-9").incoming()];
+    let each = it.appender.append_each_telling_firsts(each).await;
+    assert_eq!(are_first(&each.into_iter().map(Result::unwrap).collect::<Vec<_>>()), [true, false]);
+}
+
+async fn of_many_at_once_about_a_new_customer_one_is_the_first(it: TestLog) {
+    let other = it.second_writer().await;
+    let requests = (0..32).map(|n| {
+        let appender = if n % 2 == 0 { it.appender.clone() } else { other.clone() };
+        tokio::spawn(async move {
+            let event = event("interaction.greeted").customer("c-new").incoming();
+            appender.append_telling_firsts(vec![event]).await.unwrap().remove(0)
+        })
+    });
+    let outcomes = futures_util::future::join_all(requests).await;
+    let firsts: Vec<i64> = outcomes
+        .into_iter()
+        .map(Result::unwrap)
+        .filter(|it| matches!(it, Appended::RecordedFirst(_)))
+        .map(|it| it.receipt().position)
+        .collect();
+    assert_eq!(firsts, [1]);
+}
+
 async fn a_thousand_events_are_appended_in_groups(it: TestLog) {
     let mut facts: Vec<Event> = (0..1_000)
         .map(|n| {
@@ -411,7 +459,9 @@ async fn many_requests_at_once_are_answered_each(it: TestLog) {
     let words: Vec<String> = outcomes
         .iter()
         .map(|it| match it {
-            Ok(Appended::Recorded(it)) => format!("recorded at {}", it.position),
+            Ok(Appended::Recorded(it) | Appended::RecordedFirst(it)) => {
+                format!("recorded at {}", it.position)
+            }
             Ok(Appended::Duplicate(it)) => format!("duplicate of {}", it.position),
             Err(error) => error.to_string(),
         })

@@ -7,22 +7,16 @@ use std::time::Duration;
 use async_nats::jetstream;
 use async_nats::{Client, ConnectOptions};
 use sapa::exit::Exit;
-use sapa::servers::nats::{NatsOptions, NatsServer, Search, locate};
+use sapa::servers::nats::{NatsOptions, NatsServer};
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 
 use crate::alive::config;
 use crate::program::Program;
-use crate::support_nats::eventually;
+use crate::support_nats::{eventually, nats_program};
 
 /// How long is waited for what must not come.
 const NEVER: Duration = Duration::from_millis(600);
-
-async fn nats_server() -> PathBuf {
-    let found =
-        tokio::task::spawn_blocking(|| locate(&Search { fetch: true, ..Search::default() }));
-    found.await.unwrap().unwrap_or_else(|error| panic!("{error}"))
-}
 
 /// A port with which the one for monitoring, 4000 above it, is free too.
 fn free_pair() -> u16 {
@@ -109,7 +103,7 @@ async fn is_answered(client: &Client, subject: &str, body: &str) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_written_accounts_let_each_service_do_its_work_and_nothing_else() {
-    let (program, port) = (nats_server().await, free_pair());
+    let (program, port) = (nats_program().await, free_pair());
     let mut sapa = Program::new(&[]);
     let folder = sapa.folder().join("nats-config");
     let text = |it: &Path| it.to_str().unwrap().to_owned();
@@ -213,7 +207,7 @@ async fn the_written_accounts_let_each_service_do_its_work_and_nothing_else() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_way_to_sign_in_is_presented_and_a_refusal_names_it() {
-    let program = nats_server().await;
+    let program = nats_program().await;
     let folder = tempfile::tempdir().unwrap();
     let key = Program::new(&[]);
     key.run(&["nats", "config", folder.path().join("keys").to_str().unwrap()]).await;

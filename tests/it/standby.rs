@@ -11,14 +11,14 @@ use async_nats::jetstream::Context;
 use async_nats::jetstream::consumer::{AckPolicy, pull};
 use futures_util::StreamExt as _;
 use sapa::servers::guard::guard_program;
-use sapa::servers::nats::{NatsOptions, NatsServer, Search, locate};
+use sapa::servers::nats::{NatsOptions, NatsServer};
 use sapa::servers::postgres::{self, Cluster, ClusterOptions};
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use crate::program::{Program, http_client};
-use crate::support_nats::{event, eventually, spawn};
+use crate::support_nats::{event, eventually, nats_program, spawn};
 use crate::survival_load::connect;
 
 /// Longer than the relay sleeps when no bell rings, and than a lease is looked for.
@@ -138,8 +138,7 @@ async fn f36_a_standby_that_misses_commits_publishes_nothing_under_their_positio
     let url = primary.url("sapa");
     let url = url.replace(&format!(":{}/", address(&primary).port()), &format!(":{port}/"));
 
-    let nats = tokio::task::spawn_blocking(|| locate(&Search { fetch: true, ..Search::default() }));
-    let nats = nats.await.unwrap().unwrap_or_else(|error| panic!("{error}"));
+    let nats = nats_program().await;
     let folder = tempfile::tempdir().unwrap();
     let nats = NatsServer::start(&nats, NatsOptions::new(folder.path())).await.unwrap();
     let mut program = Program::new(&[("nats.url", nats.url().as_str()), ("database.url", &url)]);

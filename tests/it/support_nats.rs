@@ -54,6 +54,13 @@ impl Ids for TestIds {
     }
 }
 
+/// The nats-server of this machine, fetched if it has none.
+pub async fn nats_program() -> PathBuf {
+    let found =
+        tokio::task::spawn_blocking(|| locate(&Search { fetch: true, ..Search::default() }));
+    found.await.unwrap().unwrap_or_else(|error| panic!("{error}"))
+}
+
 /// A server and a log.
 pub struct Bench {
     folder: TempDir,
@@ -70,9 +77,7 @@ pub struct Bench {
 impl Bench {
     /// Starts both. `ack_wait` is short in tests that wait for it.
     pub async fn start(ack_wait: Duration) -> Self {
-        let program =
-            tokio::task::spawn_blocking(|| locate(&Search { fetch: true, ..Search::default() }));
-        let program = program.await.unwrap().unwrap_or_else(|error| panic!("{error}"));
+        let program = nats_program().await;
         let folder = tempfile::tempdir().unwrap();
         let server = NatsServer::start(&program, NatsOptions::new(folder.path())).await.unwrap();
         let port = server.port();

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use sapa::servers::guard::guard_program;
-use sapa::servers::nats::{NatsOptions, NatsServer, PortChoice, Search, locate};
+use sapa::servers::nats::{NatsOptions, NatsServer, PortChoice};
 use sapa::servers::postgres::{self, Cluster, ClusterOptions};
 use store::Log;
 use store::db::Place;
@@ -20,7 +20,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use uuid::Uuid;
 
 use crate::program::{Program, free_port};
-use crate::support_nats::eventually;
+use crate::support_nats::{eventually, nats_program};
 use crate::survival_checks::{
     all_went_out_once, forget_the_dead_leader, settled, the_log_holds, the_views_equal_a_rebuild,
 };
@@ -59,9 +59,7 @@ struct Broker {
 
 impl Broker {
     async fn start() -> Self {
-        let program =
-            tokio::task::spawn_blocking(|| locate(&Search { fetch: true, ..Search::default() }));
-        let program = program.await.unwrap().unwrap_or_else(|error| panic!("{error}"));
+        let program = nats_program().await;
         let folder = tempfile::tempdir().unwrap();
         let mut broker = Self { folder, program, port: free_port(), server: None };
         broker.revive().await;

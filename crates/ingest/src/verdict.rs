@@ -21,7 +21,7 @@ pub enum Verdict {
 #[must_use]
 pub fn of(outcome: &Result<Appended, AppendError>) -> Verdict {
     match outcome {
-        Ok(Appended::Recorded(_) | Appended::Duplicate(_)) => Verdict::Ack,
+        Ok(_) => Verdict::Ack,
         Err(AppendError::Busy | AppendError::Unavailable(_)) => Verdict::Retry,
         Err(AppendError::EventIdConflict { original, .. }) => {
             Verdict::Quarantine(Box::new(Problem::id_conflict(original, &[])))

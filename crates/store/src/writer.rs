@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use events::envelope::{Incoming, Receipt};
+use events::id::{CustomerId, Tenant};
 use events::planted::{Mistake, planted};
 use events::time::Clock;
 use sqlx::Postgres;
@@ -45,6 +46,9 @@ pub const RETRY_DELAY: Duration = Duration::from_millis(50);
 pub enum Appended {
     /// It is new.
     Recorded(Receipt),
+    /// It is new and the first about its customer. Told only by [`Appender::append_telling_firsts`] and
+    /// [`Appender::append_each_telling_firsts`].
+    RecordedFirst(Receipt),
     /// The same event was here already; this is the receipt it got then.
     Duplicate(Receipt),
 }
@@ -54,14 +58,14 @@ impl Appended {
     #[must_use]
     pub fn receipt(&self) -> &Receipt {
         match self {
-            Self::Recorded(it) | Self::Duplicate(it) => it,
+            Self::Recorded(it) | Self::RecordedFirst(it) | Self::Duplicate(it) => it,
         }
     }
 
     /// It was recorded just now.
     #[must_use]
     pub fn is_new(&self) -> bool {
-        matches!(self, Self::Recorded(_))
+        matches!(self, Self::Recorded(_) | Self::RecordedFirst(_))
     }
 }
 
@@ -91,7 +95,16 @@ type Answer = oneshot::Receiver<Result<Vec<Appended>, AppendError>>;
 pub(crate) struct Request {
     pub(crate) events: Vec<Incoming>,
     line: Line,
+    /// Whoever asked wants to know which events are the first about their customer.
+    firsts: Firsts,
     answer: oneshot::Sender<Result<Vec<Appended>, AppendError>>,
+}
+
+/// Whether the first event about a customer is told apart, which takes a read after the commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Firsts {
+    Told,
+    Untold,
 }
 
 /// What came in one call and keeps its order: once one of it could not be written, those after it
@@ -119,11 +132,28 @@ impl Appender {
     /// Outcomes stand in the order of the events. An event that stands in the request twice is
     /// recorded once and its second place answers `Duplicate`.
     pub async fn append(&self, events: Vec<Incoming>) -> Result<Vec<Appended>, AppendError> {
+        self.append_request(events, Firsts::Untold).await
+    }
+
+    /// Like [`Self::append`], and tells which events are the first about their customer. Of several
+    /// requests at once about a new customer exactly one is told so.
+    pub async fn append_telling_firsts(
+        &self,
+        events: Vec<Incoming>,
+    ) -> Result<Vec<Appended>, AppendError> {
+        self.append_request(events, Firsts::Told).await
+    }
+
+    async fn append_request(
+        &self,
+        events: Vec<Incoming>,
+        firsts: Firsts,
+    ) -> Result<Vec<Appended>, AppendError> {
         let (events, places) = without_twins(events)?;
         if events.is_empty() {
             return Ok(Vec::new());
         }
-        placed(answered(self.enqueue(events, &Line::default()).await?).await, &places)
+        placed(answered(self.enqueue(events, &Line::default(), firsts).await?).await, &places)
     }
 
     /// Appends every event as a request of its own; they enter the queue in their order and are
@@ -136,11 +166,29 @@ impl Appender {
         self.append_groups(groups).await.into_iter().map(|it| it.and_then(only)).collect()
     }
 
+    /// Like [`Self::append_each`], and tells which events are the first about their customer.
+    pub async fn append_each_telling_firsts(
+        &self,
+        events: Vec<Incoming>,
+    ) -> Vec<Result<Appended, AppendError>> {
+        let groups = events.into_iter().map(|it| vec![it]).collect();
+        let outcomes = self.append_in_order(groups, Firsts::Told).await;
+        outcomes.into_iter().map(|it| it.and_then(only)).collect()
+    }
+
     /// Appends every group as a request of its own, all of its events or none, in their order and
     /// under the rule of [`Self::append_each`]. A group without events has no outcomes.
     pub async fn append_groups(
         &self,
         groups: Vec<Vec<Incoming>>,
+    ) -> Vec<Result<Vec<Appended>, AppendError>> {
+        self.append_in_order(groups, Firsts::Untold).await
+    }
+
+    async fn append_in_order(
+        &self,
+        groups: Vec<Vec<Incoming>>,
+        firsts: Firsts,
     ) -> Vec<Result<Vec<Appended>, AppendError>> {
         let mut waiting = Vec::with_capacity(groups.len());
         let line = Line::default();
@@ -151,7 +199,7 @@ impl Appender {
                 (Err(error), _) => Err(error),
                 (Ok((events, _)), _) if events.is_empty() => Ok(None),
                 (_, Some(error)) => Err(error.clone()),
-                (Ok((events, places)), None) => match self.enqueue(events, &line).await {
+                (Ok((events, places)), None) => match self.enqueue(events, &line, firsts).await {
                     Ok(answer) => Ok(Some((answer, places))),
                     Err(error) => {
                         refused = Some(error.clone());
@@ -171,9 +219,14 @@ impl Appender {
         outcomes
     }
 
-    async fn enqueue(&self, events: Vec<Incoming>, line: &Line) -> Result<Answer, AppendError> {
+    async fn enqueue(
+        &self,
+        events: Vec<Incoming>,
+        line: &Line,
+        firsts: Firsts,
+    ) -> Result<Answer, AppendError> {
         let (answer, answered) = oneshot::channel();
-        let request = Request { events, line: line.clone(), answer };
+        let request = Request { events, line: line.clone(), firsts, answer };
         let sent = self.0.send_timeout(request, QUEUE_WAIT).await;
         sent.map(|()| answered).map_err(|error| match error {
             SendTimeoutError::Timeout(_) => AppendError::Busy,
@@ -326,10 +379,18 @@ impl Writer {
             Ok(mut judged) => {
                 // Duplicates too: they may be what a lost answer to a commit has recorded.
                 self.bell.ring(judged.iter().map(|it| it.receipt.position).max().unwrap_or(0));
+                let mut asking = Vec::new();
                 for request in batch {
                     let rest = judged.split_off(request.events.len().min(judged.len()));
                     let own = std::mem::replace(&mut judged, rest);
-                    let _ = request.answer.send(answer(&request.events, own));
+                    match (answer(&request.events, own), request.firsts) {
+                        (Ok(appended), Firsts::Told) => asking.push((request, appended)),
+                        (answer, _) => drop(request.answer.send(answer)),
+                    }
+                }
+                // The next batch does not wait for the read.
+                if !asking.is_empty() {
+                    tokio::spawn(tell_firsts(Log::of(self.db.clone()), asking));
                 }
             }
             Err(error) => {
@@ -588,6 +649,45 @@ fn answer(events: &[Incoming], judged: Vec<Judged>) -> Result<Vec<Appended>, App
         .collect())
 }
 
+/// Answers requests that were committed together, with the first event about each customer told apart.
+///
+/// Read after the commit, in one go for all of them: what came before an event is in the log then, whoever
+/// recorded it. Where the log cannot be read, nothing is told apart.
+async fn tell_firsts(log: Log, asking: Vec<(Request, Vec<Appended>)>) {
+    let mut wanted: HashMap<&Tenant, HashSet<&CustomerId>> = HashMap::new();
+    for (request, appended) in &asking {
+        for (event, it) in request.events.iter().zip(appended) {
+            if let Some(customer) = may_be_first(event, it) {
+                wanted.entry(&event.tenant).or_default().insert(customer);
+            }
+        }
+    }
+    let mut firsts: HashMap<Tenant, HashMap<CustomerId, i64>> = HashMap::new();
+    for (tenant, customers) in wanted {
+        let customers: Vec<&CustomerId> = customers.into_iter().collect();
+        match log.first_positions(tenant, &customers).await {
+            Ok(found) => drop(firsts.insert(tenant.clone(), found)),
+            Err(error) => tracing::debug!(%error, "whether customers are new could not be read"),
+        }
+    }
+    for (request, mut appended) in asking {
+        for (event, it) in request.events.iter().zip(&mut appended) {
+            let first = may_be_first(event, it)
+                .and_then(|customer| firsts.get(&event.tenant)?.get(customer).copied());
+            if first == Some(it.receipt().position) {
+                *it = Appended::RecordedFirst(it.receipt().clone());
+            }
+        }
+        let _ = request.answer.send(Ok(appended));
+    }
+}
+
+/// The customer whom an event may be the first about. A later entry of a customer's own stream is not.
+fn may_be_first<'a>(event: &'a Incoming, it: &Appended) -> Option<&'a CustomerId> {
+    let is_later = 1 < it.receipt().version && event.stream.as_str().starts_with("customer/");
+    event.customer.as_ref().filter(|_| it.is_new() && !is_later)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -603,7 +703,8 @@ mod tests {
 
     fn request(line: &Line) -> (Request, Answer) {
         let (answer, answered) = oneshot::channel();
-        (Request { events: Vec::new(), line: line.clone(), answer }, answered)
+        let firsts = Firsts::Untold;
+        (Request { events: Vec::new(), line: line.clone(), firsts, answer }, answered)
     }
 
     #[tokio::test]

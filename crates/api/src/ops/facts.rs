@@ -227,14 +227,14 @@ pub async fn record(
     let notes = newcomers::Notes::take(&mut incoming);
     let id = notes.first_id();
     let timer = app.metrics.append_timer(caller.face);
-    let appended = app.appender.append(incoming).await;
+    let appended = app.appender.append_telling_firsts(incoming).await;
     timer.stop();
     match appended {
         Ok(appended) if appended.len() == 1 => {
             for it in &appended {
                 app.metrics.event(caller, if it.is_new() { "recorded" } else { "duplicate" });
             }
-            let receipt = notes.receipts(app, caller, &appended).await.pop();
+            let receipt = notes.receipts(caller, &appended).pop();
             receipt.ok_or_else(|| Box::new(Problem::of(Code::Internal)))
         }
         Ok(_) => Err(Box::new(Problem::of(Code::Internal))),

@@ -75,7 +75,7 @@ pub(super) async fn together(
     let (mut unique, places) = fold_repeats(incoming)?;
     let notes = Notes::take(&mut unique);
     let timer = app.metrics.append_timer(caller.face);
-    let appended = app.appender.append(unique).await;
+    let appended = app.appender.append_telling_firsts(unique).await;
     timer.stop();
     let appended = match appended {
         Ok(appended) => appended,
@@ -87,7 +87,7 @@ pub(super) async fn together(
             return Err(Box::new(problem.in_item(index)));
         }
     };
-    let receipts = notes.receipts(app, caller, &appended).await;
+    let receipts = notes.receipts(caller, &appended);
     for it in &receipts {
         app.metrics.event(caller, if it.is_new() { "recorded" } else { "duplicate" });
     }
@@ -192,9 +192,9 @@ pub(super) async fn each(
     let mut good = refuse_newcomers(good, &refused, &mut checked);
     let notes = Notes::take(&mut good);
     let timer = app.metrics.append_timer(caller.face);
-    let appended = app.appender.append_each(good).await;
+    let appended = app.appender.append_each_telling_firsts(good).await;
     timer.stop();
-    let mut receipts = notes.receipts_of_each(app, caller, appended).await.into_iter();
+    let mut receipts = notes.receipts_of_each(caller, appended).into_iter();
     let mut outcomes = Vec::with_capacity(items.len());
     for (index, (outcome, item)) in checked.into_iter().zip(items).enumerate() {
         let bytes = item.get().as_bytes();

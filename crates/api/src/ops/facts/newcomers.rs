@@ -109,8 +109,8 @@ pub(crate) struct Notes(Vec<Note>);
 struct Note {
     id: String,
     warnings: Vec<WarningAt>,
-    /// Whom it may have made.
-    customer: Option<CustomerId>,
+    /// It makes a customer on purpose.
+    is_registration: bool,
 }
 
 impl Notes {
@@ -119,7 +119,7 @@ impl Notes {
         let note = |it: &mut Incoming| Note {
             id: it.id.to_string(),
             warnings: std::mem::take(&mut it.warnings),
-            customer: it.customer.clone().filter(|_| it.kind != Kind::CustomerRegistered),
+            is_registration: it.kind == Kind::CustomerRegistered,
         };
         Self(events.iter_mut().map(note).collect())
     }
@@ -130,63 +130,25 @@ impl Notes {
     }
 
     /// The receipts of events that were appended together.
-    pub(crate) async fn receipts(
-        self,
-        app: &App,
-        caller: &Caller,
-        appended: &[Appended],
-    ) -> Vec<ReceiptOut> {
-        let new = self.are_first(app, caller, appended.iter().map(Some)).await;
-        let out = appended.iter().zip(self.0).zip(new);
-        out.map(|((it, note), is_new)| note.receipt(it, is_new, caller)).collect()
+    pub(crate) fn receipts(self, caller: &Caller, appended: &[Appended]) -> Vec<ReceiptOut> {
+        appended.iter().zip(self.0).map(|(it, note)| note.receipt(it, caller)).collect()
     }
 
     /// The same of events that were appended each by itself.
-    pub(crate) async fn receipts_of_each(
+    pub(crate) fn receipts_of_each(
         self,
-        app: &App,
         caller: &Caller,
         appended: Vec<Result<Appended, AppendError>>,
     ) -> Vec<Result<ReceiptOut, AppendError>> {
-        let new = self.are_first(app, caller, appended.iter().map(|it| it.as_ref().ok())).await;
-        let out = appended.into_iter().zip(self.0).zip(new);
-        out.map(|((it, note), is_new)| Ok(note.receipt(&it?, is_new, caller))).collect()
-    }
-
-    /// Whether each event is the first about its customer. The log answers after the commit, so that
-    /// of two at once exactly one is; where it does not answer, nobody is warned.
-    async fn are_first<'a>(
-        &self,
-        app: &App,
-        caller: &Caller,
-        appended: impl Iterator<Item = Option<&'a Appended>>,
-    ) -> Vec<bool> {
-        let may_be_first = |(note, it): (&'_ Note, Option<&'a Appended>)| {
-            let receipt = it.filter(|it| it.is_new())?.receipt();
-            // A later entry of a customer's own stream is never the first about them.
-            let is_later = receipt.stream.as_str().starts_with("customer/") && 1 < receipt.version;
-            Some((note.customer.clone()?, receipt.position)).filter(|_| !is_later)
-        };
-        let candidates: Vec<_> = self.0.iter().zip(appended).map(may_be_first).collect();
-        let customers: Vec<&CustomerId> = candidates.iter().flatten().map(|it| &it.0).collect();
-        if customers.is_empty() {
-            return vec![false; candidates.len()];
-        }
-        let firsts = app.log.first_positions(caller.tenant(), &customers).await;
-        let firsts = firsts.unwrap_or_else(|error| {
-            tracing::debug!(%error, "whether a customer is new could not be read");
-            std::collections::HashMap::new()
-        });
-        let is_first = |it: &Option<(CustomerId, i64)>| {
-            it.as_ref().is_some_and(|(customer, at)| firsts.get(customer) == Some(at))
-        };
-        candidates.iter().map(is_first).collect()
+        let out = appended.into_iter().zip(self.0);
+        out.map(|(it, note)| Ok(note.receipt(&it?, caller))).collect()
     }
 }
 
 impl Note {
-    fn receipt(self, it: &Appended, is_new: bool, caller: &Caller) -> ReceiptOut {
-        let warnings = with_new(&self.warnings, is_new);
+    fn receipt(self, it: &Appended, caller: &Caller) -> ReceiptOut {
+        let is_made = matches!(it, Appended::RecordedFirst(_)) && !self.is_registration;
+        let warnings = with_new(&self.warnings, is_made);
         ReceiptOut::of(it, Warned::of(warnings, caller.language))
     }
 }
