@@ -5,7 +5,6 @@ use events::kind::{Direction, Kind};
 use events::problem::Problem;
 use events::time::{parse_instant, spell};
 use projections::timeline::{self, Filter, Phase};
-use serde_json::Value;
 
 use super::view::{customer, look};
 use super::{Handler, Operation};
@@ -108,8 +107,6 @@ async fn list(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<P
     if page.entries.is_empty() && before.is_none() {
         look.dossier(tenant, &customer).await?;
     }
-    let items: Vec<Value> =
-        page.entries.iter().map(|it| serde_json::to_value(it).unwrap_or_default()).collect();
     // What was not walked begins beside the page; beside the place itself, if nothing was found.
     let here = page.entries.first().zip(page.entries.last()).map(|(newest, oldest)| {
         let edge = if filter.back { oldest } else { newest };
@@ -131,7 +128,7 @@ async fn list(app: &App, caller: &Caller, params: Params) -> Result<Reply, Box<P
         next: next.map(|it| walk.on_from(&it)),
         prev: prev.map(|it| walk.back_from(&it)),
     };
-    Ok(look.page(&items, cursors))
+    Ok(look.page(&page.entries, cursors))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use events::policy::Policies;
 use events::problem::{Code, Problem};
 use jiff::Timestamp;
 use projections::{Dossier, Holder, Key, Snapshot};
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::answer::{AsOf, Reply, json, put, unread};
@@ -72,7 +73,7 @@ impl Look {
 
     /// A page of items, with `as_of`.
     #[must_use]
-    pub fn page(&self, items: &[Value], cursors: Cursors) -> Reply {
+    pub fn page(&self, items: &[impl Serialize], cursors: Cursors) -> Reply {
         let items: Vec<String> = items.iter().map(json).collect();
         crate::answer::page(&items, cursors, self.as_of)
     }
