@@ -13,6 +13,7 @@ mod cut_times;
 pub mod db;
 pub mod error;
 pub mod failpoint;
+mod firsts;
 pub mod generations;
 pub mod imports;
 pub mod keys;

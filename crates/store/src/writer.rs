@@ -13,7 +13,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use events::envelope::{Incoming, Receipt};
-use events::id::{CustomerId, Tenant};
 use events::planted::{Mistake, planted};
 use events::time::Clock;
 use sqlx::Postgres;
@@ -26,6 +25,7 @@ use crate::bell::Bell;
 use crate::cut_times::recognise;
 use crate::db::Db;
 use crate::error::AppendError;
+use crate::firsts::{COMMITTED_MAX, Committed, Firsts, tell_firsts};
 use crate::log::Log;
 use crate::meter::{self, Meter};
 use crate::{postgres, sqlite};
@@ -97,14 +97,7 @@ pub(crate) struct Request {
     line: Line,
     /// Whoever asked wants to know which events are the first about their customer.
     firsts: Firsts,
-    answer: oneshot::Sender<Result<Vec<Appended>, AppendError>>,
-}
-
-/// Whether the first event about a customer is told apart, which takes a read after the commit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Firsts {
-    Told,
-    Untold,
+    pub(crate) answer: oneshot::Sender<Result<Vec<Appended>, AppendError>>,
 }
 
 /// What came in one call and keeps its order: once one of it could not be written, those after it
@@ -250,6 +243,9 @@ pub struct Writer {
     queue: mpsc::Receiver<Request>,
     batch_events_max: usize,
     meter: Arc<dyn Meter>,
+    /// Committed requests that want to know which of their events are the first about a customer.
+    asking: mpsc::Sender<Committed>,
+    asked: Option<mpsc::Receiver<Committed>>,
     /// On PostgreSQL, the connection of the last commit: the pool would ask it twice whether it lives.
     kept: Option<PoolConnection<Postgres>>,
 }
@@ -259,6 +255,7 @@ impl Writer {
     #[must_use]
     pub fn new(db: Db, clock: Arc<dyn Clock>, bell: Bell, queue: usize) -> (Self, Appender) {
         let (sender, receiver) = mpsc::channel(queue);
+        let (asking, asked) = mpsc::channel(COMMITTED_MAX);
         let writer = Self {
             db,
             clock,
@@ -266,6 +263,8 @@ impl Writer {
             queue: receiver,
             batch_events_max: BATCH_EVENTS_MAX,
             meter: meter::silent(),
+            asking,
+            asked: Some(asked),
             kept: None,
         };
         (writer, Appender(sender))
@@ -287,6 +286,13 @@ impl Writer {
 
     /// Commits what is waiting until asked to stop; what waits then is still committed.
     pub async fn run(mut self, stop: CancellationToken) {
+        let log = Log::of(self.db.clone());
+        let asked = self.asked.take();
+        // The next batch is committed while the log is read for the last one.
+        tokio::join!(self.commit_all(stop), tell_firsts(log, asked));
+    }
+
+    async fn commit_all(mut self, stop: CancellationToken) {
         let mut held: VecDeque<Request> = VecDeque::new();
         loop {
             if held.is_empty() {
@@ -327,19 +333,19 @@ impl Writer {
                     let alone = without_overtakers(vec![request]);
                     if !alone.is_empty() {
                         let outcome = self.write(&alone).await;
-                        self.tell(alone, outcome);
+                        self.tell(alone, outcome).await;
                     }
                 }
             }
             Ok(judged) => self.tell_judged(batch, judged).await,
-            outcome => self.tell(batch, outcome),
+            outcome => self.tell(batch, outcome).await,
         }
     }
 
     /// Gives every request its answer; those with a conflict that may be none are judged again first.
     async fn tell_judged(&mut self, batch: Vec<Request>, mut judged: Vec<Judged>) {
         if judged.iter().all(|it| it.outcome != Outcome::EventIdConflict) {
-            return self.tell(batch, Ok(judged));
+            return self.tell(batch, Ok(judged)).await;
         }
         let (mut clear, mut clear_judged, mut conflicting) = (Vec::new(), Vec::new(), Vec::new());
         for request in batch {
@@ -352,29 +358,30 @@ impl Writer {
                 clear_judged.extend(own);
             }
         }
-        self.tell(clear, Ok(clear_judged));
+        self.tell(clear, Ok(clear_judged)).await;
         let mut looked_at: Vec<_> =
             conflicting.iter_mut().map(|(it, own)| (&mut it.events, own.as_slice())).collect();
         let again = match recognise(&Log::of(self.db.clone()), &mut looked_at).await {
             Ok(again) => again,
             Err(error) => {
                 let error = sqlx::Error::Io(std::io::Error::other(error));
-                return self.tell(conflicting.into_iter().map(|it| it.0).collect(), Err(error));
+                let conflicting = conflicting.into_iter().map(|it| it.0).collect();
+                return self.tell(conflicting, Err(error)).await;
             }
         };
         let (again, settled): (Vec<_>, Vec<_>) =
             conflicting.into_iter().zip(again).partition(|(_, again)| *again);
         let (settled, judged): (Vec<_>, Vec<_>) = settled.into_iter().map(|it| it.0).unzip();
-        self.tell(settled, Ok(judged.into_iter().flatten().collect()));
+        self.tell(settled, Ok(judged.into_iter().flatten().collect())).await;
         let again: Vec<Request> = again.into_iter().map(|((request, _), _)| request).collect();
         if !again.is_empty() {
             let outcome = self.write(&again).await;
-            self.tell(again, outcome);
+            self.tell(again, outcome).await;
         }
     }
 
     /// Gives every request its answer. A caller that went away finds the outcome by its receipt.
-    fn tell(&self, batch: Vec<Request>, outcome: Result<Vec<Judged>, sqlx::Error>) {
+    async fn tell(&self, batch: Vec<Request>, outcome: Result<Vec<Judged>, sqlx::Error>) {
         match outcome {
             Ok(mut judged) => {
                 // Duplicates too: they may be what a lost answer to a commit has recorded.
@@ -388,9 +395,8 @@ impl Writer {
                         (answer, _) => drop(request.answer.send(answer)),
                     }
                 }
-                // The next batch does not wait for the read.
                 if !asking.is_empty() {
-                    tokio::spawn(tell_firsts(Log::of(self.db.clone()), asking));
+                    let _ = self.asking.send(asking).await;
                 }
             }
             Err(error) => {
@@ -647,45 +653,6 @@ fn answer(events: &[Incoming], judged: Vec<Judged>) -> Result<Vec<Appended>, App
             _ => Appended::Duplicate(it.receipt),
         })
         .collect())
-}
-
-/// Answers requests that were committed together, with the first event about each customer told apart.
-///
-/// Read after the commit, in one go for all of them: what came before an event is in the log then, whoever
-/// recorded it. Where the log cannot be read, nothing is told apart.
-async fn tell_firsts(log: Log, asking: Vec<(Request, Vec<Appended>)>) {
-    let mut wanted: HashMap<&Tenant, HashSet<&CustomerId>> = HashMap::new();
-    for (request, appended) in &asking {
-        for (event, it) in request.events.iter().zip(appended) {
-            if let Some(customer) = may_be_first(event, it) {
-                wanted.entry(&event.tenant).or_default().insert(customer);
-            }
-        }
-    }
-    let mut firsts: HashMap<Tenant, HashMap<CustomerId, i64>> = HashMap::new();
-    for (tenant, customers) in wanted {
-        let customers: Vec<&CustomerId> = customers.into_iter().collect();
-        match log.first_positions(tenant, &customers).await {
-            Ok(found) => drop(firsts.insert(tenant.clone(), found)),
-            Err(error) => tracing::debug!(%error, "whether customers are new could not be read"),
-        }
-    }
-    for (request, mut appended) in asking {
-        for (event, it) in request.events.iter().zip(&mut appended) {
-            let first = may_be_first(event, it)
-                .and_then(|customer| firsts.get(&event.tenant)?.get(customer).copied());
-            if first == Some(it.receipt().position) {
-                *it = Appended::RecordedFirst(it.receipt().clone());
-            }
-        }
-        let _ = request.answer.send(Ok(appended));
-    }
-}
-
-/// The customer whom an event may be the first about. A later entry of a customer's own stream is not.
-fn may_be_first<'a>(event: &'a Incoming, it: &Appended) -> Option<&'a CustomerId> {
-    let is_later = 1 < it.receipt().version && event.stream.as_str().starts_with("customer/");
-    event.customer.as_ref().filter(|_| it.is_new() && !is_later)
 }
 
 #[cfg(test)]
