@@ -331,27 +331,59 @@ async fn a_bad_row_in_every_batch_stops_nothing_and_is_released_when_it_is_corre
 
 #[tokio::test(flavor = "multi_thread")]
 async fn progress_on_one_server_means_nothing_on_another() {
-    const EVENTS: u64 = 20_000;
     let (first, second) = (Shop::open().await, Shop::open().await);
-    let text: Vec<String> =
-        (0..EVENTS).map(|it| contact(&format!("k-{it}"), "care").to_string()).collect();
-    first.write("many.jsonl", text.join("\n"));
-    let url = first.program.url();
-    let mut child =
-        first.program.spawn(&first.arguments(&url, &["event", "import", "many.jsonl", "--json"]));
-    let folder = first.program.data().join("import");
+    first.write("many.jsonl", many_lines());
+    interrupt(&first.program, &first).await;
+
+    // The same command from the same folder, with the other server's address and key.
+    let (answer, said) = import_into(&second, &first.program).await;
+    assert!(!said.contains("going on after"), "{said}");
+    assert_eq!(count(&answer, "recorded"), MANY, "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_import_starts_again_when_a_restored_log_no_longer_has_its_rows() {
+    let (mut server, desk) = (Shop::open().await, Shop::open().await);
+    desk.write("many.jsonl", many_lines());
+    let backup = server.program.folder().join("before.tar");
+    let backup = backup.to_str().unwrap();
+    server.program.run(&["backup", backup]).await;
+    interrupt(&desk.program, &server).await;
+    server.program.stop().await;
+    server.program.run(&["restore", backup, "--yes"]).await;
+    server.program.start();
+    server.program.ready().await;
+
+    let (answer, said) = import_into(&server, &desk.program).await;
+    assert!(said.contains("starting again from row 1"), "{said}");
+    assert_eq!(count(&answer, "recorded"), MANY, "{said}");
+}
+
+/// Events of a file that takes a while.
+const MANY: u64 = 20_000;
+
+fn many_lines() -> String {
+    let lines: Vec<String> =
+        (0..MANY).map(|it| contact(&format!("k-{it}"), "care").to_string()).collect();
+    lines.join("\n")
+}
+
+/// Begins to import into a server from the folder of a program, and is killed halfway.
+async fn interrupt(from: &Program, into: &Shop) {
+    let url = into.program.url();
+    let mut child = from.spawn(&into.arguments(&url, &["event", "import", "many.jsonl", "--json"]));
+    let folder = from.data().join("import");
     let begun = async || std::fs::read_dir(&folder).is_ok_and(|mut it| it.next().is_some());
     eventually("a first part is recorded", begun).await;
     child.kill().await.unwrap();
+}
 
-    // The same command from the same folder, with the other server's address and key.
-    let url = second.program.url();
-    let all = ["event", "import", "many.jsonl", "--json", "--server", &url, "--key", &second.key];
-    let Output { stdout, stderr, .. } = first.program.output(&all).await;
-    let said = String::from_utf8_lossy(&stderr);
-    assert!(!said.contains("going on after"), "{said}");
-    let answer = String::from_utf8(stdout).unwrap();
-    assert_eq!(count(&answer, "recorded"), EVENTS, "{said}");
+/// Imports the same file to its end; the answer, and what was said.
+async fn import_into(into: &Shop, from: &Program) -> (String, String) {
+    let url = into.program.url();
+    let all = into.arguments(&url, &["event", "import", "many.jsonl", "--json"]);
+    let Output { stdout, stderr, .. } = from.output(&all).await;
+    (String::from_utf8(stdout).unwrap(), String::from_utf8_lossy(&stderr).into_owned())
 }
 
 /// A proxy that takes no body above a limit, as proxies do; it answers with the paths it was asked.

@@ -34,8 +34,7 @@ const APPEND: Handler = |app, caller, params| Box::pin(append(app, caller, param
 const VALIDATE: Handler = |app, caller, params| Box::pin(validate(app, caller, params));
 const IMPORT: Handler = |app, caller, params| Box::pin(import::import(app, caller, params));
 const IMPORT_END: Handler = |app, caller, params| Box::pin(import::end(app, caller, params));
-const TARGET: Handler =
-    |app, caller, params| Box::pin(std::future::ready(import::target(app, caller, &params)));
+const TARGET: Handler = |app, caller, params| Box::pin(import::target(app, caller, params));
 const LIST: Handler = |app, caller, params| Box::pin(list(app, caller, params));
 const GET: Handler = |app, caller, params| Box::pin(get(app, caller, params));
 
@@ -65,7 +64,13 @@ pub const OPERATIONS: &[Operation] = &[
     },
     Operation {
         on_nats: false,
-        ..Operation::read("events.import_target", "/v1/events/import", Scope::Import, &[], TARGET)
+        ..Operation::read(
+            "events.import_target",
+            "/v1/events/import",
+            Scope::Import,
+            &["source", "id"],
+            TARGET,
+        )
     },
     Operation::command(
         "events.import_end",

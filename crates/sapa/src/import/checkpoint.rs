@@ -2,7 +2,8 @@
 //!
 //! Only a convenience: a run from the first row is always right, since every row recorded before
 //! is a duplicate. So progress that is missing, damaged, or of another file, map, log or tenant counts
-//! as row 0. It is forgotten when a file is done; the second run is then all duplicates.
+//! as row 0, and so does progress whose last event is not in the log where it was: a log that was restored
+//! from a backup of before keeps its identity. It is forgotten when a file is done; the second run is then all duplicates.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -55,33 +56,54 @@ pub struct Undertaking {
     pub tenant: String,
 }
 
+/// How far an import came.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reached {
+    /// The last row that was recorded or quarantined.
+    pub row: u64,
+    /// The last event that the log took of it; nothing where every row so far was bad.
+    pub last: Option<Last>,
+}
+
+/// An event, and where the log has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Last {
+    /// Its source.
+    pub source: String,
+    /// Its id.
+    pub id: String,
+    /// Its position.
+    pub position: i64,
+}
+
 #[derive(Serialize, Deserialize)]
 struct Checkpoint {
     of: Undertaking,
-    row: u64,
+    reached: Reached,
 }
 
-/// The last row that was recorded or quarantined; 0 when nothing is known.
-pub fn load(data_dir: &Path, of: &Undertaking) -> io::Result<u64> {
+/// How far an earlier run came; row 0 when nothing is known.
+pub fn load(data_dir: &Path, of: &Undertaking) -> io::Result<Reached> {
     let bytes = match fs::read(place(data_dir, of)) {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Reached::default()),
         Err(error) => return Err(error),
     };
     Ok(serde_json::from_slice::<Checkpoint>(&bytes)
         .ok()
         .filter(|checkpoint| checkpoint.of == *of)
-        .map_or(0, |checkpoint| checkpoint.row))
+        .map_or_else(Reached::default, |checkpoint| checkpoint.reached))
 }
 
-/// Remembers a row. The old checkpoint stays whole until the new one replaces it.
-pub fn store(data_dir: &Path, of: &Undertaking, row: u64) -> io::Result<()> {
+/// Remembers how far it came. The old checkpoint stays whole until the new one replaces it.
+pub fn store(data_dir: &Path, of: &Undertaking, reached: &Reached) -> io::Result<()> {
     let place = place(data_dir, of);
     if let Some(folder) = place.parent() {
         fs::create_dir_all(folder)?;
     }
     let unfinished = place.with_extension("unfinished");
-    fs::write(&unfinished, serde_json::to_vec(&Checkpoint { of: of.clone(), row })?)?;
+    let checkpoint = Checkpoint { of: of.clone(), reached: reached.clone() };
+    fs::write(&unfinished, serde_json::to_vec(&checkpoint)?)?;
     fs::rename(unfinished, place)
 }
 

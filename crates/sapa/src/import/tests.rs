@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::checkpoint::{self, Fingerprint, Undertaking};
+use super::checkpoint::{self, Fingerprint, Reached, Undertaking};
 use super::shipped::SHIPPED;
 use super::{FileError, Item, LINE_BYTES_MAX, Map, MapError, Plan, Reader, RowError};
 
@@ -512,17 +512,22 @@ fn undertaking(path: &Path) -> Undertaking {
     Undertaking { file: Fingerprint::of(path).unwrap(), map, log_id, tenant }
 }
 
+fn reached(row: u64) -> Reached {
+    Reached { row, last: None }
+}
+
 #[test]
 fn progress_is_of_one_file_one_map_one_log_and_one_tenant() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("data.csv");
     std::fs::write(&path, "a,b\n1,2\n").unwrap();
     let own = undertaking(&path);
-    let load = |of: &Undertaking| checkpoint::load(folder.path(), of).unwrap();
+    let load = |of: &Undertaking| checkpoint::load(folder.path(), of).unwrap().row;
+    let store = |row| checkpoint::store(folder.path(), &own, &reached(row)).unwrap();
 
     assert_eq!(load(&own), 0);
-    checkpoint::store(folder.path(), &own, 41).unwrap();
-    checkpoint::store(folder.path(), &own, 42).unwrap();
+    store(41);
+    store(42);
     assert_eq!(load(&own), 42);
     for other in [
         Undertaking { map: "other".to_owned(), ..own.clone() },
@@ -547,11 +552,11 @@ fn a_damaged_checkpoint_means_the_beginning() {
     let path = folder.path().join("data.csv");
     std::fs::write(&path, "a\n").unwrap();
     let own = undertaking(&path);
-    checkpoint::store(folder.path(), &own, 7).unwrap();
+    checkpoint::store(folder.path(), &own, &reached(7)).unwrap();
     for entry in std::fs::read_dir(folder.path().join("import")).unwrap() {
         std::fs::write(entry.unwrap().path(), "{\"row\":").unwrap();
     }
-    assert_eq!(checkpoint::load(folder.path(), &own).unwrap(), 0);
+    assert_eq!(checkpoint::load(folder.path(), &own).unwrap(), Reached::default());
 }
 
 #[test]

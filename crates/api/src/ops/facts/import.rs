@@ -13,7 +13,7 @@ use std::collections::HashMap;
 
 use data_encoding::BASE64;
 use events::cloudevents::{self, BATCH_BYTES_MAX, BATCH_EVENTS_MAX, Sender, row_weight};
-use events::envelope::Incoming;
+use events::envelope::{Incoming, Receipt};
 use events::id::EventRef;
 use events::problem::{Code, Language, Problem};
 use events::time::spell;
@@ -90,20 +90,34 @@ struct Bad<'a> {
 struct Outcome<'a> {
     recorded: u64,
     duplicates: u64,
-    last: Option<i64>,
+    /// The one at the highest position.
+    last: Option<Receipt>,
     bad: Vec<Bad<'a>>,
 }
 
 /// Where an import writes, and how much it may send at once. Progress on one log means nothing on
-/// another.
-pub(super) fn target(app: &App, caller: &Caller, params: &Params) -> Result<Reply, Box<Problem>> {
-    params.read().done()?;
-    Ok(Reply::ok(&json!({
+/// another, nor on one that was restored from a backup of before: with `source` and `id`, the position of
+/// that event, or null.
+pub(super) async fn target(
+    app: &App,
+    caller: &Caller,
+    params: Params,
+) -> Result<Reply, Box<Problem>> {
+    let mut read = params.read();
+    let (source, id) = (read.parsed("source"), read.parsed("id"));
+    read.done()?;
+    let mut body = json!({
         "log_id": app.log_id,
         "tenant": caller.tenant(),
         "events_max": BATCH_EVENTS_MAX,
         "bytes_max": BATCH_BYTES_MAX,
-    })))
+    });
+    if let (Some(source), Some(id)) = (source, id) {
+        let found = app.log.find(caller.tenant(), &EventRef { source, id }).await;
+        let found = found.map_err(|error| unread(&error))?;
+        put(&mut body, "position", found.map(|it| it.position));
+    }
+    Ok(Reply::ok(&body))
 }
 
 pub(super) async fn import(
@@ -147,9 +161,11 @@ pub(super) async fn import(
 }
 
 fn reply(outcome: &Outcome<'_>, items: &[Value], dry_run: bool) -> Reply {
+    let last = outcome.last.as_ref();
     let mut body = json!({
         "recorded": outcome.recorded, "duplicates": outcome.duplicates, "quarantined": items.len(),
-        "last_position": outcome.last, "items": items,
+        "last_position": last.map(|it| it.position), "items": items,
+        "last": last.map(|it| json!({"source": it.source, "id": it.id, "position": it.position})),
     });
     if dry_run {
         put(&mut body, "dry_run", true);
@@ -242,7 +258,10 @@ fn count(app: &App, caller: &Caller, events: &[Appended], outcome: &mut Outcome<
             (&mut outcome.duplicates, "duplicate")
         };
         *number += 1;
-        outcome.last = outcome.last.max(Some(it.receipt().position));
+        let receipt = it.receipt();
+        if outcome.last.as_ref().is_none_or(|last| last.position < receipt.position) {
+            outcome.last = Some(receipt.clone());
+        }
         app.metrics.event(caller, word);
     }
 }

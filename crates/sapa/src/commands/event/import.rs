@@ -20,7 +20,7 @@ use crate::client::{Answer, Call, Client, Method};
 use crate::commands::session::Session;
 use crate::exit::{Exit, Failure};
 use crate::import::batch::{Batch, Batches};
-use crate::import::checkpoint::{self, Fingerprint, Undertaking};
+use crate::import::checkpoint::{self, Fingerprint, Last, Reached, Undertaking};
 use crate::import::shipped::{self, SHIPPED};
 use crate::import::{FileError, Map, Plan, Reader};
 
@@ -77,11 +77,11 @@ impl Import {
         let is_table = matches!(plan, Plan::Mapped(_));
         let client = session.client()?;
         let is_dry = session.globals.dry_run;
-        let progress = if is_dry { None } else { self.progress(&client, map, session).await? };
-        let start = progress.as_ref().map_or(0, Progress::row);
-        if start != 0 {
-            session.output.note(&format!("going on after row {start}"));
-        }
+        let mut progress = if is_dry { None } else { self.progress(&client, map, session).await? };
+        let start = match &mut progress {
+            Some(progress) => progress.resume(&client, session).await?,
+            None => 0,
+        };
         let reader = tokio::task::block_in_place(|| Reader::open(&self.file, plan, start))
             .map_err(|error| refused(&error))?;
         let bar = bar(session, reader.total_bytes());
@@ -93,9 +93,9 @@ impl Import {
         {
             bar.set_position(batch.bytes_read);
             match send(&client, session, &batch, &mut tally, &mut talk).await? {
-                Sent::Done => {
-                    if let Some(progress) = &progress {
-                        progress.store(batch.last_row);
+                Sent::Done(last) => {
+                    if let Some(progress) = &mut progress {
+                        progress.store(batch.last_row, last);
                     }
                 }
                 Sent::TooLarge => {
@@ -132,9 +132,11 @@ impl Import {
         let file = Fingerprint::of(&self.file)
             .map_err(|error| Failure::file("read", &self.file, &error))?;
         let target = target(client, session).await?;
-        Ok(target.map(|Target { log_id, tenant }| Progress {
-            folder: session.config.data_dir.clone(),
-            of: Undertaking { file, map, log_id, tenant },
+        let folder = session.config.data_dir.clone();
+        Ok(target.map(|Target { log_id, tenant }| {
+            let of = Undertaking { file, map, log_id, tenant };
+            let reached = checkpoint::load(&folder, &of).unwrap_or_default();
+            Progress { folder, of, reached }
         }))
     }
 
@@ -172,16 +174,33 @@ impl Import {
 struct Progress {
     folder: PathBuf,
     of: Undertaking,
+    reached: Reached,
 }
 
 impl Progress {
-    fn row(&self) -> u64 {
-        checkpoint::load(&self.folder, &self.of).unwrap_or(0)
+    /// The row to go on after. The log may have been restored from a backup that is older than the rows
+    /// sent to it: then it does not have the last event where it was, and all rows are sent again.
+    async fn resume(&mut self, client: &Client, session: &Session) -> Result<u64, Failure> {
+        let row = self.reached.row;
+        if row == 0 {
+            return Ok(0);
+        }
+        if has(client, session, self.reached.last.as_ref()).await? {
+            session.output.note(&format!("going on after row {row}"));
+        } else {
+            session.output.note(&format!(
+                "the log no longer has the events of rows 1 to {row}; starting again from row 1"
+            ));
+            self.reached = Reached::default();
+        }
+        Ok(self.reached.row)
     }
 
     /// Losing it costs time, not facts.
-    fn store(&self, row: u64) {
-        let _ = checkpoint::store(&self.folder, &self.of, row);
+    fn store(&mut self, row: u64, last: Option<Last>) {
+        self.reached.row = row;
+        self.reached.last = last.or(self.reached.last.take());
+        let _ = checkpoint::store(&self.folder, &self.of, &self.reached);
     }
 
     fn clear(&self) {
@@ -215,6 +234,20 @@ async fn target(client: &Client, session: &Session) -> Result<Option<Target>, Fa
     let answer = answer.json();
     let text = |name: &str| answer.get(name).and_then(Value::as_str).map(str::to_owned);
     Ok(text("log_id").zip(text("tenant")).map(|(log_id, tenant)| Target { log_id, tenant }))
+}
+
+/// Whether the log has an event at the position where it was recorded.
+async fn has(client: &Client, session: &Session, last: Option<&Last>) -> Result<bool, Failure> {
+    let Some(last) = last else { return Ok(false) };
+    let call = Call::get(&["v1", "events", "import"])
+        .with("source", Some(&last.source))
+        .with("id", Some(&last.id));
+    let answer = client.call(&call).await?;
+    if answer.exit() != Exit::Done {
+        session.output.answer(&answer, &[])?;
+        return Err(Failure::told(answer.exit()));
+    }
+    Ok(answer.json().get("position").and_then(Value::as_i64) == Some(last.position))
 }
 
 /// Says that the last row was sent.
@@ -267,9 +300,10 @@ impl Talk<'_> {
 }
 
 /// What came of a batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Sent {
-    Done,
+    /// With the last event of it that the log has.
+    Done(Option<Last>),
     /// Nothing of it arrived: it has to be smaller.
     TooLarge,
 }
@@ -315,7 +349,8 @@ async fn send(
             }
         }
     }
-    Ok(Sent::Done)
+    let last = answer.get("last").and_then(|it| serde_json::from_value(it.clone()).ok());
+    Ok(Sent::Done(last))
 }
 
 /// Tells the counts, and what to do about the rows that were kept.
