@@ -511,6 +511,11 @@ async fn doctor_knows_the_ports() {
         ("nats.managed_port", managed_port.as_str()),
     ]);
     assert!(refusal(&program, &["doctor"], 0).await.contains("takes any free port"));
+    let told = refusal(&program, &["doctor", "--lang", "id"], 0).await;
+    assert!(told.contains("memakai port bebas mana pun"), "{told}");
+    for english in ["valid", "made at", " is free", "listens", "Stop", "will be"] {
+        assert!(!told.contains(english), "{english}: {told}");
+    }
     let addr = format!("127.0.0.1:{port}");
     let done = program.with("http.addr", &addr).output(&["doctor"]).await;
     assert_eq!(done.status.code(), Some(78), "{}", said(&done));

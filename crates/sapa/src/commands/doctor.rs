@@ -92,27 +92,29 @@ async fn database(session: &Session) -> Vec<Finding> {
     let place = &session.config.database.place;
     if let Place::Folder(folder) = place {
         if folder.join(UNFINISHED_RESTORE).exists() {
-            let found = format!("a restore into {} was interrupted", folder.display());
-            let remedy = "Run `sapa restore FILE` again: it begins anew.";
+            let shown = folder.display();
+            let found =
+                say!("a restore into {shown} was interrupted", "pemulihan ke {shown} terputus");
+            let remedy = say!(
+                "Run `sapa restore FILE` again: it begins from the start.",
+                "Jalankan `sapa restore FILE` lagi: ia mulai dari awal."
+            );
             return vec![Finding::bad("database", Verdict::Refused, found, remedy)];
         }
         if !folder.join(LOG).is_file() {
-            let found = format!("{}, made at the first start", place.shown());
-            return vec![Finding::fine("database", found)];
+            return vec![made_later(place)];
         }
     }
     let (log, step) = match Log::look_at(place).await {
         Ok(Some(it)) => it,
-        Ok(None) => {
-            let found = format!("{}, made at the first start", place.shown());
-            return vec![Finding::fine("database", found)];
-        }
+        Ok(None) => return vec![made_later(place)],
         // The store's messages end with their remedy.
         Err(error) => {
             return vec![Finding::bad("database", Verdict::Refused, error.to_string(), "")];
         }
     };
     let known = LOG_STEPS.last().map_or(0, |it| it.version);
+    let shown = place.shown();
     let mut findings = vec![match log.head().await {
         _ if known < step => {
             let error = OpenError::Newer { found: step, known };
@@ -121,16 +123,27 @@ async fn database(session: &Session) -> Vec<Finding> {
         Err(error) => Finding::bad(
             "database",
             Verdict::Refused,
-            format!("{}: {error}", place.shown()),
-            "Check that the database answers; if it is damaged, restore a backup.",
+            format!("{shown}: {error}"),
+            say!(
+                "Check that the database answers; if it is damaged, restore a backup.",
+                "Periksa apakah basis data menjawab; jika rusak, pulihkan dari cadangan."
+            ),
         ),
         Ok(head) if step < known => Finding::bad(
             "database",
             Verdict::Warning,
-            format!("{}, position {head}, tables at step {step} of {known}", place.shown()),
-            "Make a backup; `sapa migrate` or the next start of `sapa serve` brings them up to date.",
+            say!(
+                "{shown}, position {head}, tables at step {step} of {known}",
+                "{shown}, posisi {head}, tabel di langkah {step} dari {known}"
+            ),
+            say!(
+                "Make a backup; `sapa migrate` or the next start of `sapa serve` brings them up to date.",
+                "Buat cadangan; `sapa migrate` atau `sapa serve` berikutnya memperbaruinya."
+            ),
         ),
-        Ok(head) => Finding::fine("database", format!("{}, position {head}", place.shown())),
+        Ok(head) => {
+            Finding::fine("database", say!("{shown}, position {head}", "{shown}, posisi {head}"))
+        }
     }];
     if step == known {
         findings.push(read_models(place, &log).await);
@@ -138,6 +151,14 @@ async fn database(session: &Session) -> Vec<Finding> {
     }
     log.db().close().await;
     findings
+}
+
+fn made_later(place: &Place) -> Finding {
+    let shown = place.shown();
+    Finding::fine(
+        "database",
+        say!("{shown}, made at the first start", "{shown}, dibuat saat mulai pertama"),
+    )
 }
 
 /// Whether the read models follow from this log, and who folded them.
@@ -157,23 +178,35 @@ async fn read_models(place: &Place, log: &Log) -> Finding {
     };
     match looked.await {
         Err(failure) => Finding::bad(CHECK, Verdict::Refused, failure.what, failure.remedy),
-        Ok(None) => Finding::fine(CHECK, "made at the next start"),
+        Ok(None) => {
+            Finding::fine(CHECK, say!("made at the next start", "dibuat saat mulai berikutnya"))
+        }
         Ok(Some((generation, _, false))) => Finding::bad(
             CHECK,
             Verdict::Refused,
-            format!(
-                "log_rollback: build {generation} was folded from events that the log does not hold"
+            say!(
+                "log_rollback: build {generation} was folded from events that the log does not hold",
+                "log_rollback: model {generation} dibuat dari peristiwa yang tidak ada di log"
             ),
-            "Restore the log that belongs to them; or stop Sapa and run `sapa recover`.",
+            say!(
+                "Restore the log that belongs to them; or stop Sapa and run `sapa recover`.",
+                "Pulihkan log yang sesuai; atau hentikan Sapa dan jalankan `sapa recover`."
+            ),
         ),
         Ok(Some((generation, Folds::Own, true))) => {
-            Finding::fine(CHECK, format!("build {generation}"))
+            Finding::fine(CHECK, say!("build {generation}", "model {generation}"))
         }
         Ok(Some((generation, ..))) => Finding::bad(
             CHECK,
             Verdict::Warning,
-            format!("another version folded build {generation}"),
-            "Nothing to do: `sapa serve` builds them anew.",
+            say!(
+                "another version folded build {generation}",
+                "model {generation} dibuat oleh versi lain"
+            ),
+            say!(
+                "Nothing to do: `sapa serve` builds them again.",
+                "Tidak perlu apa-apa: `sapa serve` membangunnya lagi."
+            ),
         ),
     }
 }
@@ -198,20 +231,23 @@ async fn published(session: &Session, log: &Log) -> Option<Finding> {
     match standing(&context, log, SystemClock.now(), max_age).await {
         // What is wrong with the stream itself is told by the check of the streams.
         Err(_) => None,
-        Ok(it) if it.is_ahead => Some(Finding::bad(
-            CHECK,
-            Verdict::Refused,
-            format!(
-                "log_rollback: SAPA_OUT ends at position {}, and agrees with the log up to {} only",
-                it.last.unwrap_or_default(),
-                it.common
-            ),
-            "Restore the log that belongs to it; or stop Sapa and run `sapa recover`.",
-        )),
-        Ok(it) => Some(Finding::fine(
-            CHECK,
-            format!("up to position {} of {}", it.last.unwrap_or(it.common), it.head),
-        )),
+        Ok(it) if it.is_ahead => {
+            let (last, common) = (it.last.unwrap_or_default(), it.common);
+            let found = say!(
+                "log_rollback: SAPA_OUT ends at position {last}, and agrees with the log up to {common} only",
+                "log_rollback: SAPA_OUT berakhir di posisi {last}, dan cocok dengan log hanya sampai {common}"
+            );
+            let remedy = say!(
+                "Restore the log that belongs to it; or stop Sapa and run `sapa recover`.",
+                "Pulihkan log yang sesuai; atau hentikan Sapa dan jalankan `sapa recover`."
+            );
+            Some(Finding::bad(CHECK, Verdict::Refused, found, remedy))
+        }
+        Ok(it) => {
+            let (last, head) = (it.last.unwrap_or(it.common), it.head);
+            let found = say!("up to position {last} of {head}", "sampai posisi {last} dari {head}");
+            Some(Finding::fine(CHECK, found))
+        }
     }
 }
 
@@ -224,31 +260,44 @@ fn ports(session: &Session) -> Vec<Finding> {
     let is_free = |addr: SocketAddr| std::net::TcpListener::bind(addr).is_ok();
     let addr = config.http.addr;
     let mut findings = vec![if is_ours(running.http.as_deref(), addr.port()) {
-        Finding::fine("http port", format!("{addr}, where Sapa listens"))
+        let found = say!("{addr}, where Sapa listens", "{addr}, tempat Sapa mendengarkan");
+        Finding::fine("http port", found)
     } else if is_free(addr) {
-        Finding::fine("http port", format!("{addr} is free"))
+        Finding::fine("http port", say!("{addr} is free", "{addr} bebas"))
     } else {
         Finding::bad(
             "http port",
             Verdict::Refused,
-            format!(
-                "cannot listen on {addr}: another program does, or it is no address of this machine"
+            say!(
+                "cannot listen on {addr}: another program does, or it is no address of this machine",
+                "tidak bisa mendengarkan di {addr}: dipakai program lain, atau bukan alamat mesin ini"
             ),
-            "Stop what listens there, or choose another http.addr.",
+            say!(
+                "Stop what listens there, or choose another http.addr.",
+                "Hentikan program itu, atau pilih http.addr lain."
+            ),
         )
     }];
     if config.nats.mode == NatsMode::Managed {
         let port = config.nats.managed_port;
         findings.push(if is_ours(running.nats.as_deref(), port) {
-            Finding::fine("nats port", format!("{port}, where our nats-server listens"))
+            let found =
+                say!("{port}, where our nats-server listens", "{port}, tempat nats-server kami");
+            Finding::fine("nats port", found)
         } else if is_free(SocketAddr::from(([127, 0, 0, 1], port))) {
-            Finding::fine("nats port", format!("{port} is free"))
+            Finding::fine("nats port", say!("{port} is free", "{port} bebas"))
         } else {
             Finding::bad(
                 "nats port",
                 Verdict::Warning,
-                format!("another program listens on {port}, so our nats-server takes any free port"),
-                "Stop what listens there, or choose another nats.managed_port, so that publishers find it.",
+                say!(
+                    "another program listens on {port}, so our nats-server takes any free port",
+                    "{port} dipakai program lain, jadi nats-server kami memakai port bebas mana pun"
+                ),
+                say!(
+                    "Stop what listens there, or choose another nats.managed_port, so that publishers find it.",
+                    "Hentikan program itu, atau pilih nats.managed_port lain, agar pengirim menemukannya."
+                ),
             )
         });
     }

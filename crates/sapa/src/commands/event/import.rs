@@ -23,6 +23,7 @@ use crate::import::batch::{Batch, Batches};
 use crate::import::checkpoint::{self, Fingerprint, Last, Reached, Undertaking};
 use crate::import::shipped::{self, SHIPPED};
 use crate::import::{FileError, Map, Plan, Reader};
+use crate::say;
 
 /// Bad rows that are told one by one.
 const TOLD_MAX: u64 = 20;
@@ -108,7 +109,10 @@ impl Import {
         bar.finish_and_clear();
         let silent = batches.rows_without_events();
         if 0 < silent {
-            session.output.note(&format!("{silent} rows give no event under this map"));
+            session.output.note(&say!(
+                "{silent} rows give no event under this map",
+                "{silent} baris tidak menghasilkan peristiwa dengan peta ini"
+            ));
         }
         if !is_dry {
             // Only now do alerts about imported history ring, the most overdue first.
@@ -154,12 +158,20 @@ impl Import {
         let Some(map) = &self.map else {
             return Err(Failure::new(
                 Exit::Usage,
-                "this file needs a map that says what its rows mean",
-                "Add --map FILE, or the name of a shipped map: see `sapa event maps`.",
+                say!(
+                    "this file needs a map that says what its rows mean",
+                    "berkas ini perlu peta yang menjelaskan arti barisnya"
+                ),
+                say!(
+                    "Add --map FILE, or the name of a shipped map: see `sapa event maps`.",
+                    "Tambahkan --map FILE, atau nama peta bawaan: lihat `sapa event maps`."
+                ),
             ));
         };
-        let map = Map::load(map, &self.settings)
-            .map_err(|error| Failure::new(Exit::Invalid, error.to_string(), "Correct the map."))?;
+        let map = Map::load(map, &self.settings).map_err(|error| {
+            let remedy = say!("Correct the map.", "Perbaiki petanya.");
+            Failure::new(Exit::Invalid, error.to_string(), remedy)
+        })?;
         let map = match &self.source {
             Some(source) => map.with_source(source),
             None => map,
@@ -186,10 +198,13 @@ impl Progress {
             return Ok(0);
         }
         if has(client, session, self.reached.last.as_ref()).await? {
-            session.output.note(&format!("going on after row {row}"));
+            session
+                .output
+                .note(&say!("going on after row {row}", "melanjutkan setelah baris {row}"));
         } else {
-            session.output.note(&format!(
-                "the log no longer has the events of rows 1 to {row}; starting again from row 1"
+            session.output.note(&say!(
+                "the log no longer has the events of rows 1 to {row}; starting again from row 1",
+                "log tidak lagi berisi peristiwa dari baris 1 sampai {row}; mulai lagi dari baris 1"
             ));
             self.reached = Reached::default();
         }
@@ -273,11 +288,11 @@ pub(super) fn maps(session: &Session, name: Option<&str>) -> Result<Exit, Failur
         return Ok(Exit::Done);
     };
     let Some(map) = shipped::find(name) else {
-        let names: Vec<&str> = SHIPPED.iter().map(|it| it.name).collect();
+        let names = SHIPPED.iter().map(|it| it.name).collect::<Vec<_>>().join(", ");
         return Err(Failure::new(
             Exit::NotFound,
-            format!("there is no shipped map `{name}`"),
-            format!("Name one of {}.", names.join(", ")),
+            say!("there is no shipped map `{name}`", "tidak ada peta bawaan `{name}`"),
+            say!("Name one of {names}.", "Sebutkan salah satu dari {names}."),
         ));
     };
     session.output.text(map.text.trim_end())?;
@@ -342,7 +357,8 @@ async fn send(
         // What the reader found wrong has been told with its excerpt.
         if batch.faults().all(|it| it.line != line) {
             let text = |name: &str| item.get(name).and_then(Value::as_str).unwrap_or_default();
-            talk.say(&format!("line {line}: {} ({})", text("detail"), text("code")));
+            let (detail, code) = (text("detail"), text("code"));
+            talk.say(&say!("line {line}: {detail} ({code})", "baris {line}: {detail} ({code})"));
             for it in item.get("errors").and_then(Value::as_array).into_iter().flatten() {
                 let part = |name: &str| it.get(name).and_then(Value::as_str).unwrap_or_default();
                 talk.say(&format!("  {}: {} ({})", part("pointer"), part("detail"), part("rule")));
@@ -374,15 +390,19 @@ fn end(session: &Session, tally: &Tally) -> Result<Exit, Failure> {
     if tally.quarantined == 0 {
         return Ok(Exit::Done);
     }
-    let (many, next) = if is_dry {
-        ("would be kept", "Correct them, or the map.")
+    let bad = tally.quarantined;
+    let note = if is_dry {
+        say!(
+            "{bad} bad rows would be kept in quarantine\n  Correct them, or the map.",
+            "{bad} baris yang salah akan dikarantina\n  Perbaiki barisnya, atau petanya."
+        )
     } else {
-        (
-            "are kept",
-            "Look at `sapa quarantine list`, correct them or the map, and import the file again.",
+        say!(
+            "{bad} bad rows are kept in quarantine\n  Look at `sapa quarantine list`, correct them or the map, and import the file again.",
+            "{bad} baris yang salah disimpan di karantina\n  Lihat `sapa quarantine list`, perbaiki baris atau petanya, lalu impor berkas itu lagi."
         )
     };
-    session.output.note(&format!("{} bad rows {many} in quarantine\n  {next}", tally.quarantined));
+    session.output.note(&note);
     Ok(Exit::Invalid)
 }
 
@@ -407,12 +427,14 @@ fn bar(session: &Session, total: Option<u64>) -> ProgressBar {
 
 /// A file that cannot be begun: nothing of it was sent.
 fn refused(error: &FileError) -> Failure {
-    Failure::new(Exit::Invalid, reason(error), "Nothing was recorded.")
+    let remedy = say!("Nothing was recorded.", "Tidak ada yang tercatat.");
+    Failure::new(Exit::Invalid, reason(error), remedy)
 }
 
 /// A file that ends with an error.
 fn broken_off(error: &FileError) -> Failure {
-    Failure::new(Exit::Invalid, reason(error), "Everything before it is recorded.")
+    let remedy = say!("Everything before it is recorded.", "Semua sebelumnya sudah tercatat.");
+    Failure::new(Exit::Invalid, reason(error), remedy)
 }
 
 fn reason(error: &FileError) -> String {
@@ -422,9 +444,16 @@ fn reason(error: &FileError) -> String {
 
 /// Not even the start of one row goes through.
 fn too_large(client: &Client) -> Failure {
+    let server = client.server();
     Failure::new(
         Exit::Invalid,
-        format!("{}, or a proxy before it, takes no request of 16 kB (413)", client.server()),
-        "Raise the limit of the proxy, such as client_max_body_size of nginx, and run it again.",
+        say!(
+            "{server}, or a proxy before it, takes no request of 16 kB (413)",
+            "{server}, atau proksi di depannya, menolak permintaan 16 kB (413)"
+        ),
+        say!(
+            "Raise the limit of the proxy, such as client_max_body_size of nginx, and run it again.",
+            "Naikkan batas proksi, seperti client_max_body_size di nginx, lalu jalankan lagi."
+        ),
     )
 }
