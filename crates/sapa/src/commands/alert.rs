@@ -57,19 +57,26 @@ pub enum Alert {
         /// notice, warning or critical
         #[arg(long)]
         severity: Option<String>,
+        /// Only of this customer
         #[arg(long)]
         customer: Option<String>,
+        /// Only of this person
         #[arg(long)]
         owner: Option<String>,
+        /// Only of this team
         #[arg(long)]
         team: Option<String>,
         #[command(flatten)]
         paging: Paging,
     },
     /// One alert with its history
-    Show { id: String },
+    Show {
+        /// The alert
+        id: String,
+    },
     /// Take it on
     Ack {
+        /// The alert
         id: String,
         /// Until this instant, at most as long as the policy `alert` allows
         #[arg(long)]
@@ -77,14 +84,17 @@ pub enum Alert {
     },
     /// Come back to it later
     Snooze {
+        /// The alert
         id: String,
         /// For this long, such as 2d
         r#for: String,
+        /// Why
         #[arg(long)]
         reason: String,
     },
     /// Give it to the next person
     Escalate {
+        /// The alert
         id: String,
         /// To this person instead
         #[arg(long)]

@@ -20,6 +20,7 @@ const DONE: &[&str] = &["complaint.complaint", "complaint.customer", "receipts"]
 pub enum Complaint {
     /// Complaints, the oldest open one first
     List {
+        /// Only of this customer
         #[arg(long)]
         customer: Option<String>,
         /// open, waiting, escalated, resolved or closed
@@ -29,7 +30,10 @@ pub enum Complaint {
         paging: Paging,
     },
     /// One complaint with its thread
-    Show { id: String },
+    Show {
+        /// The complaint
+        id: String,
+    },
     /// Record a complaint of a customer
     Raise {
         /// The customer
@@ -55,6 +59,7 @@ pub enum Complaint {
     },
     /// Say what was done about it
     Resolve {
+        /// The complaint
         id: String,
         /// What was done
         #[arg(long)]
@@ -68,12 +73,15 @@ pub enum Complaint {
     },
     /// The remedy did not hold
     Reopen {
+        /// The complaint
         id: String,
+        /// Why
         #[arg(long)]
         reason: String,
     },
     /// Give it to somebody who may decide
     Escalate {
+        /// The complaint
         id: String,
         /// To this person
         #[arg(long)]

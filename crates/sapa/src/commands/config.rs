@@ -27,6 +27,7 @@ pub enum Config {
     Schema,
     /// Write a file with every key and its default
     Init {
+        /// The file to write
         #[arg(default_value = "sapa.toml")]
         file: PathBuf,
     },

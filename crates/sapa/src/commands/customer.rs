@@ -27,17 +27,23 @@ pub enum Customer {
         /// prospect, secondary or primary
         #[arg(long)]
         tier: Option<String>,
+        /// Only of this person
         #[arg(long)]
         owner: Option<String>,
+        /// Only of this team
         #[arg(long)]
         team: Option<String>,
         #[command(flatten)]
         paging: Paging,
     },
     /// One customer in ten lines
-    Show { id: String },
+    Show {
+        /// The customer
+        id: String,
+    },
     /// Everything that happened, newest first
     Timeline {
+        /// The customer
         id: String,
         /// Only this topic
         #[arg(long)]
@@ -53,9 +59,12 @@ pub enum Customer {
     },
     /// Give a customer to a person and a team
     Assign {
+        /// The customer
         id: String,
+        /// The person
         #[arg(long)]
         owner: Option<String>,
+        /// The team
         #[arg(long)]
         team: Option<String>,
         /// What the new owner should know

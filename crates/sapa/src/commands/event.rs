@@ -49,14 +49,19 @@ pub enum Event {
         file: PathBuf,
     },
     /// The event at a position
-    Get { position: u64 },
+    Get {
+        /// Its place in the log
+        position: u64,
+    },
     /// Events in the order they were recorded
     List {
         /// After this position
         #[arg(long)]
         after: Option<u64>,
+        /// Only of this topic, such as booking
         #[arg(long)]
         topic: Option<String>,
+        /// Only of this customer
         #[arg(long)]
         customer: Option<String>,
         /// Of one thing: customer/ID, complaint/ID, promise/ID, alert/ID …
@@ -70,13 +75,20 @@ pub enum Event {
         /// After this position [default: from now on]
         #[arg(long)]
         after: Option<u64>,
+        /// Only of this topic, such as booking
         #[arg(long)]
         topic: Option<String>,
+        /// Only of this customer
         #[arg(long)]
         customer: Option<String>,
     },
-    /// What became of an event: recorded, quarantined or unknown
-    Receipt { source: String, id: String },
+    /// What became of an event: recorded (ends with 0), quarantined (4) or unknown (3)
+    Receipt {
+        /// The source of the event
+        source: String,
+        /// The id of the event
+        id: String,
+    },
     /// Record history out of a file
     Import(Import),
     /// The maps that come with the program, or one of them to copy and change
@@ -121,7 +133,12 @@ impl Event {
                     wanted.into_iter().filter_map(|(name, it)| Some((name, it?))).collect();
                 return tail(session, &wanted).await;
             }
-            Self::Receipt { source, id } => receipt(&source, &id),
+            Self::Receipt { source, id } => {
+                let (exit, answer) = session.ask_and_keep(receipt(&source, &id)).await?;
+                // What is in quarantine is not recorded: a script has to notice.
+                let is_kept = answer.json().get("outcome").is_some_and(|it| it == "quarantined");
+                return Ok(if is_kept { Exit::Invalid } else { exit });
+            }
             Self::Import(it) => return it.run(session).await,
             Self::Maps { name } => return import::maps(session, name.as_deref()),
             Self::Export { after, to } => return export::export(session, after, &to).await,

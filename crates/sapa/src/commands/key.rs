@@ -61,6 +61,7 @@ impl UnknownCustomers {
 pub enum Key {
     /// Make a key; it is shown once
     Create {
+        /// What it is for
         name: String,
         /// A set of scopes
         #[arg(long, value_enum, required_unless_present = "scope")]
@@ -85,7 +86,10 @@ pub enum Key {
     /// Keys, without their secrets
     List,
     /// Take a key back
-    Revoke { id: String },
+    Revoke {
+        /// The key, by its id in the list
+        id: String,
+    },
 }
 
 impl Key {

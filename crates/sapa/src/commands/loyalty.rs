@@ -30,6 +30,7 @@ const PAGE: &[&str] = &[
 pub enum Loyalty {
     /// The tier of a customer
     Show {
+        /// The customer
         id: String,
         /// On this date
         #[arg(long)]
@@ -37,6 +38,7 @@ pub enum Loyalty {
     },
     /// The facts that were counted, and those that were not
     Explain {
+        /// The customer
         id: String,
         /// On this date
         #[arg(long)]

@@ -16,7 +16,10 @@ const PAGE: &[&str] = &[
 #[derive(Debug, Subcommand)]
 pub enum Neglect {
     /// The three clocks and the debts of a customer
-    Show { id: String },
+    Show {
+        /// The customer
+        id: String,
+    },
     /// Clocks of all customers, the most urgent first
     List {
         /// they, we or owe
@@ -25,8 +28,10 @@ pub enum Neglect {
         /// Only this state
         #[arg(long, help = "ok, due_soon, overdue …")]
         state: Option<String>,
+        /// Only of this team
         #[arg(long)]
         team: Option<String>,
+        /// Only of this person
         #[arg(long)]
         owner: Option<String>,
         /// Due within this time, such as 2d

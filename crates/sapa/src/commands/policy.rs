@@ -26,7 +26,9 @@ pub enum Policy {
     List,
     /// One policy
     Show {
+        /// The name of the policy, such as neglect
         name: String,
+        /// The version [default: the one in force]
         #[arg(long)]
         version: Option<u64>,
     },

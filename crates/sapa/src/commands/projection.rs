@@ -39,21 +39,45 @@ pub enum Projection {
     /// Every read model and how far it is
     List,
     /// One read model
-    Status { name: String },
+    Status {
+        /// The read model, such as timeline
+        name: String,
+    },
     /// Build it anew beside the live one and compare; with --wait until it is ready
-    Rebuild { name: String },
+    Rebuild {
+        /// The read model, such as timeline
+        name: String,
+    },
     /// Make the new build the live one
-    Swap { name: String },
+    Swap {
+        /// The read model, such as timeline
+        name: String,
+    },
     /// Go back to the build before
-    Rollback { name: String },
+    Rollback {
+        /// The read model, such as timeline
+        name: String,
+    },
     /// Delete every build but the live one
-    Retire { name: String },
+    Retire {
+        /// The read model, such as timeline
+        name: String,
+    },
     /// Stop reading the log, for all read models
-    Pause { name: String },
+    Pause {
+        /// The read model, such as timeline
+        name: String,
+    },
     /// Go on reading the log, for all read models
-    Resume { name: String },
+    Resume {
+        /// The read model, such as timeline
+        name: String,
+    },
     /// Fold the log again and compare; with --wait until it is known
-    Verify { name: String },
+    Verify {
+        /// The read model, such as timeline
+        name: String,
+    },
     /// Customers whose event could not be read
     Parked {
         /// What to do

@@ -42,10 +42,13 @@ const DONE: &[&str] =
 pub enum Promise {
     /// Promises, the next due first
     List {
+        /// Only of this customer
         #[arg(long)]
         customer: Option<String>,
+        /// Only of this person
         #[arg(long)]
         owner: Option<String>,
+        /// Only of this team
         #[arg(long)]
         team: Option<String>,
         /// Only this state; may be repeated [default: what is still owed]
@@ -64,7 +67,10 @@ pub enum Promise {
         paging: Paging,
     },
     /// One promise
-    Show { id: String },
+    Show {
+        /// The promise
+        id: String,
+    },
     /// Make a promise: the data of promise.made as JSON
     Make {
         /// A file, or - for standard input
@@ -72,6 +78,7 @@ pub enum Promise {
     },
     /// Say how a promise ended
     Settle {
+        /// The promise
         id: String,
         /// kept, released or renegotiated
         #[arg(long)]
@@ -87,7 +94,10 @@ pub enum Promise {
         told: bool,
     },
     /// Which time can be kept for a topic, from how long it took before
-    Quote { topic: String },
+    Quote {
+        /// What is promised, such as price
+        topic: String,
+    },
 }
 
 impl Promise {

@@ -50,9 +50,13 @@ pub enum Quarantine {
         paging: Paging,
     },
     /// One message with its payload
-    Show { id: String },
+    Show {
+        /// The kept message
+        id: String,
+    },
     /// Send the same bytes through the same path again
     Retry {
+        /// The kept message
         #[arg(required_unless_present = "all")]
         id: Option<String>,
         /// Everything that waits
@@ -61,6 +65,7 @@ pub enum Quarantine {
     },
     /// Give up on a message; the row stays without its bytes
     Discard {
+        /// The kept message
         id: String,
         /// Why
         #[arg(long)]

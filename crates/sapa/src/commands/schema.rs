@@ -18,7 +18,10 @@ pub enum Schema {
     /// Every kind and version
     List,
     /// The JSON Schema of a type: topic.action, or sapa.topic.action.vN
-    Show { r#type: String },
+    Show {
+        /// The type, such as booking.requested
+        r#type: String,
+    },
     /// Whether the schemas are compatible with those of a git revision
     Check {
         /// A revision, such as HEAD or a tag
@@ -26,7 +29,10 @@ pub enum Schema {
         against: String,
     },
     /// Write all schemas into a folder
-    Export { dir: PathBuf },
+    Export {
+        /// The folder to write into
+        dir: PathBuf,
+    },
 }
 
 impl Schema {

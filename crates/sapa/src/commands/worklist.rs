@@ -15,6 +15,7 @@ use crate::say;
 pub enum Worklist {
     /// Alerts that nobody has taken, the one whose turn it is first
     Show {
+        /// Only of this team
         #[arg(long)]
         team: Option<String>,
         #[command(flatten)]
@@ -22,6 +23,7 @@ pub enum Worklist {
     },
     /// Take the one whose turn it is
     Next {
+        /// Only of this team
         #[arg(long)]
         team: Option<String>,
     },
