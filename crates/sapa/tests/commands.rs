@@ -548,6 +548,19 @@ fn a_command_asks_the_server_that_is_configured_here_and_shows_its_key_to_no_oth
 }
 
 #[test]
+fn a_dry_run_of_a_policy_is_judged_by_the_server() {
+    let bench = Bench::start();
+    let refused = bench.run("policy publish policy.toml --effective-from soon --dry-run");
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(4), "{said}");
+    assert!(said.contains("effective_from"), "{said}");
+    let told = bench.run("policy publish policy.toml --dry-run --json");
+    assert_eq!(told.status.code(), Some(0));
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert!(told.contains("\"dry_run\":true"), "{told}");
+}
+
+#[test]
 fn without_a_broker_nothing_is_accepted_over_nats() {
     let bench = Bench::start();
     let done = bench.run("event publish event.json --via nats");

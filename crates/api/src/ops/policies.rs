@@ -33,7 +33,7 @@ pub const OPERATIONS: &[Operation] = &[
             "/v1/policies/{name}",
             Scope::PolicyWrite,
             Body::Members,
-            &["name", "body", "effective_from"],
+            &["name", "body", "effective_from", "dry_run"],
             PUBLISH,
         )
     },
@@ -91,6 +91,7 @@ async fn publish(app: &App, caller: &Caller, params: Params) -> Result<Reply, Bo
     let mut read = params.read();
     let name = read.text("name").unwrap_or_default();
     let effective_from = read.instant("effective_from");
+    let dry_run = read.truth("dry_run").unwrap_or_default();
     let body = params.values().get("body").filter(|it| it.is_object());
     let body = read.required("body", body);
     read.done()?;
@@ -123,6 +124,10 @@ async fn publish(app: &App, caller: &Caller, params: Params) -> Result<Reply, Bo
     data.insert("version".to_owned(), published.version.into());
     data.insert("effective_from".to_owned(), spell(effective_from).into());
     data.insert("hash".to_owned(), published.hash.as_str().into());
+    if dry_run {
+        data.insert("dry_run".to_owned(), true.into());
+        return Ok(Reply::ok(&data));
+    }
     data.insert("body".to_owned(), published.body.clone());
     let draft = Draft::new(Kind::PolicyPublished, data).at_version(at);
     // `If-Match` named a version of the policy, which was compared; the stream has its own.

@@ -90,6 +90,30 @@ async fn a_policy_begins_now_when_nobody_says_from_when() {
 }
 
 #[tokio::test]
+async fn a_dry_run_of_a_policy_judges_as_the_real_run_and_records_nothing() {
+    let server = Server::start().await;
+    let admin = server.admin().await;
+    for (from, max) in [("soon", 3), ("2026-12-01T00:00:00Z", -1)] {
+        let mut body = json!({"body": {"renegotiate_max": max, "quote_min_samples": 20}, "effective_from": from});
+        let real = server.ask("POST", "/v1/policies/promise", &admin, Some(&body)).await;
+        body["dry_run"] = json!(true);
+        let dry = server.ask("POST", "/v1/policies/promise", &admin, Some(&body)).await;
+        assert_eq!((dry.status, &dry.body["code"]), (real.status, &real.body["code"]));
+        assert_eq!(dry.body["errors"], real.body["errors"]);
+    }
+    let mut body =
+        json!({"body": {"renegotiate_max": 3, "quote_min_samples": 20}, "dry_run": true});
+    let first = server.ask("POST", "/v1/policies/promise", &admin, Some(&body)).await;
+    let again = server.ask("POST", "/v1/policies/promise", &admin, Some(&body)).await;
+    assert_eq!((first.status, &first.body), (200, &again.body), "nothing was recorded");
+    body.as_object_mut().unwrap().remove("dry_run");
+    let real = server.ask("POST", "/v1/policies/promise", &admin, Some(&body)).await;
+    for member in ["version", "effective_from", "hash"] {
+        assert_eq!(first.body[member], real.body["policy"][member], "{member}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_built_says_what_to_use_instead() {
     let server = Server::start().await;
     let admin = server.admin().await;

@@ -18,6 +18,8 @@ use crate::say;
 const PAGE: &[&str] = &["name", "version", "effective_from", "hash", "body"];
 /// Members of the answer to a new version.
 const DONE: &[&str] = &["policy.name", "policy.version", "policy.effective_from"];
+/// Columns of what would be published.
+const DRY: &[&str] = &["name", "version", "effective_from", "dry_run"];
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
@@ -70,13 +72,20 @@ impl Policy {
                 // All of them begin at one moment, also when the file holds several.
                 let effective_from = effective_from.unwrap_or_else(|| spell(SystemClock.now()));
                 for (name, body) in policies {
+                    let is_dry = session.globals.dry_run;
                     let body = object([
                         ("body", Some(body)),
                         ("effective_from", Some(json!(effective_from))),
+                        ("dry_run", is_dry.then(|| json!(true))),
                     ]);
-                    let exit = session
-                        .ask(Call::post(&["v1", "policies", &name], &body).columns(DONE))
-                        .await?;
+                    let call = Call::post(&["v1", "policies", &name], &body);
+                    // The server judges a dry run too, and records nothing.
+                    let exit = if is_dry {
+                        let answer = session.client()?.call(&call).await?;
+                        session.output.answer(&answer, DRY)?
+                    } else {
+                        session.ask(call.columns(DONE)).await?
+                    };
                     if exit != Exit::Done {
                         return Ok(exit);
                     }
