@@ -138,12 +138,9 @@ fn check(
     let kind = envelope.kind;
     let version = envelope.schema_version;
     let name = kind.type_name(version);
-    if !kind.is_built() {
-        return Err(named(not_built(kind)));
-    }
     // Who may send a kind is asked before what it says; only some bookings depend on their venue.
     let by_venue = kind.topic() == "booking" && !sender.venues.is_empty();
-    if !sender.may_import && kind.is_reserved() && !by_venue {
+    if !sender.may_import && kind.is_reserved() && kind.is_built() && !by_venue {
         return Err(named(reserved_type(kind, &name)));
     }
 
@@ -174,6 +171,9 @@ fn check(
     }
     if !findings.is_empty() {
         return Err(named(schema_invalid(&name, findings)));
+    }
+    if !kind.is_built() {
+        return Err(named(not_built(kind)));
     }
     if !sender.may_import && reserved(kind, &fact, sender) {
         return Err(named(reserved_type(kind, &name)));
