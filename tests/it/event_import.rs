@@ -374,7 +374,9 @@ async fn interrupt(from: &Program, into: &Shop) {
     let url = into.program.url();
     let mut child = from.spawn(&into.arguments(&url, &["event", "import", "many.jsonl", "--json"]));
     let folder = from.data().join("import");
-    let begun = async || std::fs::read_dir(&folder).is_ok_and(|mut it| it.next().is_some());
+    // A checkpoint has its name only when it is whole.
+    let is_whole = |it: std::fs::DirEntry| it.path().extension().is_some_and(|it| it == "json");
+    let begun = async || std::fs::read_dir(&folder).is_ok_and(|it| it.flatten().any(is_whole));
     eventually("a first part is recorded", begun).await;
     child.kill().await.unwrap();
 }

@@ -76,7 +76,7 @@ impl Policy {
                     let body = object([
                         ("body", Some(body)),
                         ("effective_from", Some(json!(effective_from))),
-                        ("dry_run", is_dry.then(|| json!(true))),
+                        ("dry_run", is_dry.then_some(json!(true))),
                     ]);
                     let call = Call::post(&["v1", "policies", &name], &body);
                     // The server judges a dry run too, and records nothing.
